@@ -1,7 +1,11 @@
 /** Element types a kernel can read or write. Every element takes four bytes. */
 export type DType = "f32" | "i32" | "u32";
 
-/** One storage buffer of a kernel, bound at `@group(0) @binding(index in bindings)`. */
+/**
+ * One storage buffer of a kernel, bound at `@group(0) @binding(index in bindings)`.
+ * The bound range must hold {@link bindingBytes} bytes: shaders may see the buffer as `array<vec4f>`, so it is a multiple of 16
+ * and never empty. What lies behind `length` may be read (and ignored) but is never written.
+ */
 export interface Binding {
   readonly name: string;
   /** "read": `var<storage, read>`; "write" and "readwrite": `var<storage, read_write>`. "write" promises that every element is overwritten. */
@@ -62,4 +66,75 @@ export interface Kernel {
    * @returns every binding whose access is not "read", by name
    */
   reference(inputs: Arrays): Record<string, Float64Array>;
+}
+
+/** One step of a {@link KernelSequence}. */
+export interface KernelStep {
+  readonly kernel: Kernel;
+  /** Tensor name by binding name: an external tensor of the sequence or one of its temporaries. Every binding is listed. */
+  readonly bind: Readonly<Record<string, string>>;
+}
+
+/** A scratch tensor that lives only while its sequence runs. */
+export interface Temporary {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Number of elements. */
+  readonly length: number;
+}
+
+/** Several dispatches that make one operation, run in order in one compute pass. */
+export interface KernelSequence {
+  readonly name: string;
+  readonly kernels: readonly KernelStep[];
+  /** Written by one step, read by later ones. Any other tensor name in a `bind` belongs to the caller. */
+  readonly temporaries: readonly Temporary[];
+}
+
+/** Bytes a buffer range bound to `binding` must hold: `4 * length`, at least 16 and rounded up to 16. */
+export function bindingBytes(binding: { readonly length: number }): number {
+  return Math.max(16, Math.ceil(binding.length / 4) * 16);
+}
+
+/** One kernel as a sequence whose tensors are named like its bindings. */
+export function sequenceOf(kernel: Kernel): KernelSequence {
+  const bind = Object.fromEntries(kernel.bindings.map(({ name }) => [name, name]));
+  return { name: kernel.name, kernels: [{ kernel, bind }], temporaries: [] };
+}
+
+/** Work of all steps together. */
+export function sequenceCost(sequence: KernelSequence): Cost {
+  let flops = 0;
+  let bytes = 0;
+  for (const { kernel } of sequence.kernels) {
+    flops += kernel.cost.flops;
+    bytes += kernel.cost.bytes;
+  }
+  return { flops, bytes };
+}
+
+/**
+ * Runs the float64 references of a sequence's kernels in order.
+ * @param inputs every external tensor that is read, by name
+ * @returns every external tensor that is written, by name
+ */
+export function sequenceReference(sequence: KernelSequence, inputs: Arrays): Record<string, Float64Array> {
+  const tensors = new Map(Object.entries(inputs));
+  const written = new Set<string>();
+  for (const { kernel, bind } of sequence.kernels) {
+    const arrays: Record<string, Float64Array> = {};
+    for (const { name, access } of kernel.bindings) {
+      if (access === "write") continue;
+      const tensor = tensors.get(bind[name] ?? "");
+      if (tensor === undefined) throw new Error(`sequenceReference: "${sequence.name}" reads "${bind[name] ?? name}", which nothing wrote. Pass it in inputs.`);
+      arrays[name] = tensor;
+    }
+    for (const [name, array] of Object.entries(kernel.reference(arrays))) {
+      const tensor = bind[name] ?? name;
+      tensors.set(tensor, array);
+      written.add(tensor);
+    }
+  }
+  const temporary = new Set(sequence.temporaries.map(({ name }) => name));
+  return Object.fromEntries([...tensors].filter(([name]) => written.has(name) && !temporary.has(name)));
 }
