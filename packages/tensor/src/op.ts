@@ -1,0 +1,138 @@
+import type { Cost, DType, Kernel, KernelSequence, KernelTarget } from "@distilldrive/kernels";
+import type { Tensor } from "./graph.js";
+import type { TensorType } from "./shape.js";
+
+/** Draws random choices for an op's samples; backed by fast-check in tests (so failures shrink) and by a seed in benchmarks. */
+export interface Draw {
+  /** A whole number in [min, max]. */
+  integer(min: number, max: number): number;
+  boolean(): boolean;
+  pick<T>(choices: readonly T[]): T;
+  /** An axis size: small, with the edge sizes 1, odd and tile +- 1 drawn often. */
+  size(max?: number): number;
+}
+
+/** An input of a sample: its type and the range its values are drawn from. */
+export interface SampleInput extends TensorType {
+  /** Values lie in [min, max]; default [-2, 2]. i32 and u32 are whole numbers. */
+  readonly range?: readonly [number, number];
+  /** Values are exactly 0 or 1. */
+  readonly mask?: boolean;
+  /** No gradient is checked for this input although the op passes one (non-smooth in it at the sampled values). */
+  readonly checkGradient?: false;
+  /** The smallest distance between any two values in the same row along the last axis (keeps max and sort away from ties). */
+  readonly distinct?: number;
+}
+
+/** Inputs and attributes to try an op on. */
+export interface Sample<Attributes> {
+  readonly inputs: readonly SampleInput[];
+  readonly attributes: Attributes;
+}
+
+/** Allowed error of a result against the float64 reference: |a - b| <= absolute + relative * max(|b| over the tensor). */
+export interface Tolerance {
+  readonly name: string;
+  readonly absolute: number;
+  readonly relative: number;
+}
+
+/** The same bits. */
+export const exact: Tolerance = { name: "exact", absolute: 0, relative: 0 };
+/** A few float32 roundings. */
+export const f32: Tolerance = { name: "f32", absolute: 1e-6, relative: 4e-6 };
+/** A float32 reduction over k terms. */
+export function f32Reduce(k: number): Tolerance {
+  return { name: `f32Reduce(${k})`, absolute: 2e-6, relative: 4e-6 + 1.2e-7 * Math.sqrt(Math.max(1, k)) * 4 };
+}
+
+/** How an op becomes GPU work. */
+export type Lowering<Attributes> =
+  /**
+   * One WGSL expression over the broadcast inputs. `T` is the element type in use (f32 or vec4f): write constants as
+   * `T(2.0)`. i32 and u32 inputs arrive converted to `T`. The result is f32. Chains of these fuse into one kernel.
+   */
+  | { readonly kind: "elementwise"; readonly expression: (inputs: readonly string[], attributes: Attributes) => string }
+  /** The same elements under another shape; costs nothing. */
+  | { readonly kind: "view" }
+  /** Kernels whose binding names are the op's input and output names (or, in a sequence, its temporaries). */
+  | {
+      readonly kind: "kernels";
+      readonly lower: (context: LowerContext<Attributes>) => Kernel | KernelSequence;
+      /** Output name -> input name whose storage it overwrites. */
+      readonly inPlace?: Readonly<Record<string, string>>;
+    };
+
+/** What a lowering sees. */
+export interface LowerContext<Attributes> {
+  readonly target: KernelTarget;
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly attributes: Attributes;
+}
+
+/** What a gradient rule sees: the op's inputs and outputs as symbolic tensors, and the cotangent of each output that has one. */
+export interface VjpContext<Attributes> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly attributes: Attributes;
+  /** Cotangents by output; `undefined` where the loss does not depend on it. */
+  readonly cotangents: readonly (Tensor | undefined)[];
+  /** Whether a gradient of the input at this position is wanted. */
+  readonly needs: readonly boolean[];
+}
+
+/** The gradient of an op, or the reason why it has none. */
+export type Vjp<Attributes> =
+  | {
+      /** Which inputs and outputs the rule reads, by name: they stay alive until the backward pass. */
+      readonly saves: readonly string[];
+      /** Whether recomputing the op in the backward pass is cheaper than keeping its outputs. */
+      readonly recompute: "cheap" | "costly";
+      /** Gradients by input; `undefined` where there is none or it is not needed. */
+      readonly rule: (context: VjpContext<Attributes>) => readonly (Tensor | undefined)[];
+    }
+  | { readonly none: string };
+
+/** Everything there is to know about an op, in one record. */
+export interface OpDefinition<Attributes> {
+  readonly name: string;
+  /** Input names; a name ending in "..." stands for any number of inputs and comes last. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /**
+   * Output types from input types.
+   * @throws ShapeError or DTypeError naming the op
+   */
+  readonly shape: (inputs: readonly TensorType[], attributes: Attributes) => readonly TensorType[];
+  /** Plain-loop float64 computation; arrays in the order of inputs and outputs. */
+  readonly reference: (
+    inputs: readonly Float64Array[],
+    attributes: Attributes,
+    types: { readonly inputs: readonly TensorType[]; readonly outputs: readonly TensorType[] },
+  ) => readonly Float64Array[];
+  readonly lower: Lowering<Attributes>;
+  readonly vjp: Vjp<Attributes>;
+  readonly cost: (inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: Attributes) => Cost;
+  readonly tolerance: (inputs: readonly TensorType[], attributes: Attributes) => Tolerance;
+  /** What to try the op on. */
+  readonly samples: (draw: Draw) => Sample<Attributes>;
+}
+
+/** An op with its attribute type forgotten, as graphs hold it. */
+export type AnyOp = OpDefinition<never>;
+
+/** Declares an op. The type makes every field mandatory; the same record feeds the tests, the documentation and the benchmark. */
+export function defineOp<Attributes extends object>(definition: OpDefinition<Attributes>): OpDefinition<Attributes> {
+  return Object.freeze(definition);
+}
+
+/** Bytes of all inputs and outputs once, the usual memory cost. */
+export function bytesOf(...groups: readonly (readonly TensorType[])[]): number {
+  let elements = 0;
+  for (const group of groups) for (const { shape } of group) elements += shape.reduce((a, b) => a * b, 1);
+  return 4 * elements;
+}
+
+/** The dtypes ops know. */
+export type { DType };
