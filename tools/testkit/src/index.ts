@@ -7,3 +7,6 @@ export type { LawRuns } from "./laws.js";
 export { dataSeed, dims, indexData, maskData, uniformData, uniformSource } from "./arbitraries.js";
 export type { DimOptions } from "./arbitraries.js";
 export { adapterName, openTestDevice } from "./device.js";
+export { readNpy, readNpz } from "./npz.js";
+export type { NpyArray, NpyData, NpzArchive } from "./npz.js";
+export { sharedPath } from "./shared-data.js";
