@@ -7,3 +7,8 @@ export { checkLimits, compilePipeline, packUniforms, prepareKernel, runKernel, r
 export type { CompiledPipeline, HostArray, PreparedKernel } from "./launch.js";
 export { randomBits, randomKey, randomStream, randomWgsl, threefry2x32, unitFloat } from "./random/threefry.js";
 export type { RandomKey } from "./random/threefry.js";
+export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax/softmax.js";
+export type { SoftmaxShape } from "./softmax/softmax.js";
+export { layerNorm, layerNormBackward } from "./layer-norm/layer-norm.js";
+export type { LayerNormShape } from "./layer-norm/layer-norm.js";
+export { layerNormBackwardParameters } from "./layer-norm/parameters.js";

@@ -10,3 +10,5 @@ export { adapterName, openTestDevice } from "./device.js";
 export { readNpy, readNpz } from "./npz.js";
 export type { NpyArray, NpyData, NpzArchive } from "./npz.js";
 export { sharedPath } from "./shared-data.js";
+export { checkGradient } from "./gradcheck.js";
+export type { GradientClaim } from "./gradcheck.js";

@@ -1,0 +1,88 @@
+import { checkGradient, dataSeed, dims, f32, f32Reduce, lawRuns, openTestDevice, uniformData } from "@distilldrive/testkit";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ShapeError } from "../errors.js";
+import { sequenceReference } from "../kernel.js";
+import { portableTarget, targetOf } from "../target.js";
+import { expectAgreement } from "../testing/agreement.js";
+import { layerNorm, layerNormBackward } from "./layer-norm.js";
+import { layerNormBackwardParameters } from "./parameters.js";
+
+describe("layerNorm [gpu]", () => {
+  let device: GPUDevice | undefined;
+  beforeAll(async () => {
+    device = await openTestDevice();
+  });
+
+  it("agrees with the reference, forward and backward, on this target and on a GPU's", async (context) => {
+    if (device === undefined) return context.skip();
+    const own = device;
+    await fc.assert(
+      fc.asyncProperty(dims({ tile: 64, max: 140 }), dims({ tile: 64, min: 1, max: 140 }), fc.constantFrom(0, 100), dataSeed, async (rows, width, offset, seed) => {
+        const shape = { rows, width };
+        const note = { shape: [rows, width, offset], seed };
+        const x = uniformData(rows * width, seed, offset - 2, offset + 2);
+        const weight = uniformData(width, seed + 1, 0.5, 1.5);
+        const bias = uniformData(width, seed + 2);
+        const dy = uniformData(rows * width, seed + 3);
+        // eps keeps rstd below 3.2 where a short row's elements are nearly equal; an offset costs its own rounding.
+        const size = 4 * (1 + offset);
+        for (const target of [targetOf(own), portableTarget]) {
+          const saved = await expectAgreement(own, layerNorm({ ...shape, eps: 0.1 }, target), { x, weight, bias }, { y: f32Reduce(width, size), mean: f32Reduce(width, size), rstd: f32Reduce(width, size) }, note);
+          const inputs = { x, mean: saved("mean"), rstd: saved("rstd"), dy };
+          await expectAgreement(own, layerNormBackward(shape, target), { ...inputs, weight }, { dx: f32Reduce(width, 4) }, note);
+          await expectAgreement(own, layerNormBackwardParameters(shape, target), inputs, { dweight: f32Reduce(rows, 4), dbias: f32Reduce(rows) }, note);
+        }
+      }),
+      lawRuns({ runs: 8, name: "layerNorm" }),
+    );
+  });
+
+  it("keeps its precision under an offset of 1000", async (context) => {
+    if (device === undefined) return context.skip();
+    // Multiples of 1/16 around 1000 are exact in float32, so only the kernel's own rounding shows.
+    const x = uniformData(5 * 256, 9).map((value) => 1000 + Math.round(value * 32) / 16);
+    const inputs = { x, weight: new Float32Array(256).fill(1), bias: new Float32Array(256) };
+    await expectAgreement(device, layerNorm({ rows: 5, width: 256 }, targetOf(device)), inputs, { y: { ...f32, absolute: 2e-4 }, mean: f32, rstd: { ...f32, relative: 1e-4 } });
+  });
+
+  it("gives the bias for a row of equal elements", async (context) => {
+    if (device === undefined) return context.skip();
+    const inputs = { x: new Float32Array(8).fill(3), weight: new Float32Array(8).fill(2), bias: Float32Array.from({ length: 8 }, (_, i) => i) };
+    const outputs = await expectAgreement(device, layerNorm({ rows: 1, width: 8 }, targetOf(device)), inputs, { y: f32, mean: f32, rstd: f32 });
+    expect([...outputs("y")]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it("refuses rows without elements", () => {
+    expect(() => layerNorm({ rows: 3, width: 0 }, portableTarget)).toThrow(ShapeError);
+  });
+});
+
+describe("layerNorm gradients", () => {
+  it("match central differences for x, weight and bias", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 2, max: 9 }), dataSeed, (rows, width, seed) => {
+        const shape = { rows, width };
+        const kernel = layerNorm({ ...shape, eps: 1e-2 }, portableTarget);
+        const size = rows * width;
+        const slices = (point: Float64Array) => ({ x: point.slice(0, size), weight: point.slice(size, size + width), bias: point.slice(size + width) });
+        const point = Float64Array.from(uniformData(size + 2 * width, seed));
+        const inputs = slices(point);
+        const saved = kernel.reference(inputs);
+        const { mean = point, rstd = point } = saved;
+        checkGradient({
+          op: "layerNorm",
+          seed,
+          point,
+          forward: (moved) => kernel.reference(slices(moved))["y"] ?? moved,
+          backward: (dy) => {
+            const dx = layerNormBackward(shape, portableTarget).reference({ ...inputs, mean, rstd, dy })["dx"] ?? [];
+            const parameters = sequenceReference(layerNormBackwardParameters(shape, portableTarget), { ...inputs, mean, rstd, dy });
+            return Float64Array.of(...dx, ...(parameters["dweight"] ?? []), ...(parameters["dbias"] ?? []));
+          },
+        });
+      }),
+      lawRuns({ runs: 20, name: "layerNorm gradient" }),
+    );
+  });
+});

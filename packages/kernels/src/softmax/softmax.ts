@@ -1,0 +1,116 @@
+import type { Kernel, KernelTarget } from "../kernel.js";
+import { laneWidth, largestFinite } from "../lanes.js";
+import { rowGrid } from "../row-grid.js";
+import { requireSizes } from "../sizes.js";
+import { declare } from "../wgsl.js";
+import { softmaxBackwardReference, softmaxReference } from "./reference.js";
+
+/** Sizes of a row-wise softmax. */
+export interface SoftmaxShape {
+  readonly rows: number;
+  /** Elements in a row. */
+  readonly width: number;
+}
+
+/**
+ * Softmax over the last axis: x [rows, width] -> y [rows, width]. Safe for any finite x; mask with a large negative number
+ * such as -1e30, not with -Infinity. A row whose elements are all equal (all masked) gives 1 / width.
+ * @throws ShapeError on bad sizes
+ */
+export function softmax(shape: SoftmaxShape, target: KernelTarget): Kernel {
+  return forward("softmax", shape, target, false);
+}
+
+/**
+ * Logarithm of the softmax over the last axis, x [rows, width] -> y [rows, width], without forming the softmax.
+ * @throws ShapeError on bad sizes
+ */
+export function logSoftmax(shape: SoftmaxShape, target: KernelTarget): Kernel {
+  return forward("logSoftmax", shape, target, true);
+}
+
+/**
+ * Gradient of {@link softmax} from its output: y, dy [rows, width] -> dx [rows, width].
+ * @throws ShapeError on bad sizes
+ */
+export function softmaxBackward(shape: SoftmaxShape, target: KernelTarget): Kernel {
+  return backward("softmaxBackward", shape, target, false);
+}
+
+/**
+ * Gradient of {@link logSoftmax} from its output: y, dy [rows, width] -> dx [rows, width].
+ * @throws ShapeError on bad sizes
+ */
+export function logSoftmaxBackward(shape: SoftmaxShape, target: KernelTarget): Kernel {
+  return backward("logSoftmaxBackward", shape, target, true);
+}
+
+function forward(name: string, { rows, width }: SoftmaxShape, target: KernelTarget, log: boolean): Kernel {
+  requireSizes(name, { rows, width });
+  const plan = rowGrid(width === 0 ? 0 : rows, width, target);
+  const length = rows * width;
+  const bindings = [
+    { name: "x", access: "read", dtype: "f32", length },
+    { name: "y", access: "write", dtype: "f32", length },
+  ] as const;
+  const uniforms = [
+    { name: "rows", type: "u32", value: rows },
+    { name: "width", type: "u32", value: width / laneWidth(plan.lane) },
+  ] as const;
+  const result = log ? "x[origin + i] - peak - scale" : "exp(x[origin + i] - peak) * scale";
+  const wgsl =
+    declare(bindings, uniforms, { x: plan.lane, y: plan.lane }) +
+    plan.main(`
+  let origin = row * params.width;
+  var top = ${plan.lane}(-${largestFinite});
+  for (var i = begin; i < end; i += stride) { top = max(top, x[origin + i]); }
+  let peak = row_max(top);
+  var share = ${plan.lane}();
+  for (var i = begin; i < end; i += stride) { share += exp(x[origin + i] - peak); }
+  let total = row_sum(share);
+  let scale = ${log ? "log(total)" : "1.0 / total"};
+  for (var i = begin; i < end; i += stride) { y[origin + i] = ${result}; }`);
+  return {
+    name: `${name}.${plan.variant}`,
+    wgsl,
+    bindings,
+    uniforms,
+    grid: plan.grid,
+    cost: { flops: 8 * length, bytes: 8 * length },
+    reference: (inputs) => softmaxReference({ rows, width, log }, inputs),
+  };
+}
+
+function backward(name: string, { rows, width }: SoftmaxShape, target: KernelTarget, log: boolean): Kernel {
+  requireSizes(name, { rows, width });
+  const plan = rowGrid(width === 0 ? 0 : rows, width, target);
+  const length = rows * width;
+  const bindings = [
+    { name: "y", access: "read", dtype: "f32", length },
+    { name: "dy", access: "read", dtype: "f32", length },
+    { name: "dx", access: "write", dtype: "f32", length },
+  ] as const;
+  const uniforms = [
+    { name: "rows", type: "u32", value: rows },
+    { name: "width", type: "u32", value: width / laneWidth(plan.lane) },
+  ] as const;
+  const share = log ? "dy[origin + i]" : "dy[origin + i] * y[origin + i]";
+  const result = log ? "dy[origin + i] - exp(y[origin + i]) * total" : "y[origin + i] * (dy[origin + i] - total)";
+  const wgsl =
+    declare(bindings, uniforms, { y: plan.lane, dy: plan.lane, dx: plan.lane }) +
+    plan.main(`
+  let origin = row * params.width;
+  var share = ${plan.lane}();
+  for (var i = begin; i < end; i += stride) { share += ${share}; }
+  let total = row_sum(share);
+  for (var i = begin; i < end; i += stride) { dx[origin + i] = ${result}; }`);
+  return {
+    name: `${name}.${plan.variant}`,
+    wgsl,
+    bindings,
+    uniforms,
+    grid: plan.grid,
+    cost: { flops: 4 * length, bytes: 12 * length },
+    reference: (inputs) => softmaxBackwardReference({ rows, width, log }, inputs),
+  };
+}
