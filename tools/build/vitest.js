@@ -1,4 +1,8 @@
 import { defineConfig } from "vitest/config";
+import { applyRecordedAdapter } from "../setup/src/recorded-adapter.mjs";
+
+// Test processes inherit this environment, also when a package's tests are started without tools/setup.
+applyRecordedAdapter();
 
 /** Tests run on the sources: workspace packages resolve through the "@distilldrive/source" condition. */
 export default defineConfig({
