@@ -13,6 +13,8 @@ const PAINT = {
   gap: 5,
   /** Connectors have no outline in the sources; lanes are 3-4 m wide, a bit more closes the gaps in junctions. */
   connectorWidth: 4.2,
+  /** Asphalt around lane outlines: closes the slits between lanes and the strip up to the curb. */
+  shoulder: 0.7,
   curbWidth: 0.25,
   curbHeight: 0.12,
   stripe: 0.5,
@@ -61,7 +63,9 @@ function drivenRegion(scene: Scene, range: number): Bounds {
 
 function addLane(mesh: MeshBuilder, lane: Lane, region: Bounds): void {
   if (lane.polygon !== null) {
-    if (touches(lane.polygon, region)) mesh.addPolygon(lane.polygon, lane.connector ? JUNCTION : ROAD, lane.connector ? LAYER.junction : LAYER.road);
+    if (!touches(lane.polygon, region)) return;
+    mesh.addPolygon(lane.polygon, lane.connector ? JUNCTION : ROAD, lane.connector ? LAYER.junction : LAYER.road);
+    mesh.addStrip(closeOutline(lane.polygon), -PAINT.shoulder, PAINT.shoulder, [0, 0], JUNCTION, LAYER.junction);
     return;
   }
   const count = lane.centerline.length / 3;
@@ -132,6 +136,12 @@ function longestEdge(outline: Float64Array): readonly [number, number] {
 function openOutline(points: Float64Array): Float64Array {
   const last = points.length - 2;
   return points[0] === points[last] && points[1] === points[last + 1] ? points.subarray(0, last) : points;
+}
+
+function closeOutline(points: Float64Array): Float64Array {
+  const last = points.length - 2;
+  if (points[0] === points[last] && points[1] === points[last + 1]) return points;
+  return Float64Array.of(...points, points[0] ?? 0, points[1] ?? 0);
 }
 
 function touches(points: Float64Array, region: Bounds): boolean {

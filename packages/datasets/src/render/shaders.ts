@@ -153,7 +153,7 @@ fn paint(in: Box) -> vec3f {
       return select(in.color, in.color * 0.45, p.z < -0.1);
     }
     case 5: { return select(in.color, vec3f(0.96), within(p.z, -0.05, 0.2)); }
-    case 6: { return select(in.color, vec3f(0.94), fract(p.y * 3) < 0.5); }
+    case 6: { return select(in.color, vec3f(0.94), fract(p.y * 3 + 0.25) < 0.5); }
     default: { return in.color; }
   }
 }
@@ -172,32 +172,32 @@ struct Layout {
   rowsPerSample: u32,
   firstImage: u32,
 }
-@group(0) @binding(0) var<uniform> layout: Layout;
+@group(0) @binding(0) var<uniform> atlas: Layout;
 @group(0) @binding(1) var colors: texture_2d<f32>;
 @group(0) @binding(2) var depths: texture_depth_2d;
 @group(0) @binding(3) var<storage, read_write> color: array<f32>;
 @group(0) @binding(4) var<storage, read_write> depth: array<f32>;
 
 fn texel(id: vec3u) -> vec2u {
-  let sample = id.z / layout.views;
-  let v = id.z % layout.views;
-  return vec2u(v % layout.columns, sample * layout.rowsPerSample + v / layout.columns) * layout.size + id.xy;
+  let sample = id.z / atlas.views;
+  let v = id.z % atlas.views;
+  return vec2u(v % atlas.columns, sample * atlas.rowsPerSample + v / atlas.columns) * atlas.size + id.xy;
 }
 
 @compute @workgroup_size(64) fn unpackColor(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= layout.size.x) { return; }
+  if (id.x >= atlas.size.x) { return; }
   let value = textureLoad(colors, texel(id), 0);
-  let plane = layout.size.x * layout.size.y;
-  let first = (layout.firstImage + id.z) * 3 * plane + id.y * layout.size.x + id.x;
+  let plane = atlas.size.x * atlas.size.y;
+  let first = (atlas.firstImage + id.z) * 3 * plane + id.y * atlas.size.x + id.x;
   color[first] = value.r;
   color[first + plane] = value.g;
   color[first + 2 * plane] = value.b;
 }
 
 @compute @workgroup_size(64) fn unpackDepth(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= layout.size.x) { return; }
+  if (id.x >= atlas.size.x) { return; }
   let value = textureLoad(depths, texel(id), 0);
-  let plane = layout.size.x * layout.size.y;
-  depth[(layout.firstImage + id.z) * plane + id.y * layout.size.x + id.x] = select(0.0, ${NEAR} / value, value > 0);
+  let plane = atlas.size.x * atlas.size.y;
+  depth[(atlas.firstImage + id.z) * plane + id.y * atlas.size.x + id.x] = select(0.0, ${NEAR} / value, value > 0);
 }
 `;
