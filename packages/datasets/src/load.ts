@@ -1,0 +1,60 @@
+import { DatasetError } from "./errors.js";
+import { resolveSceneNames } from "./names.js";
+import { readScenarioNet } from "./scenarionet/read.js";
+import type { Scene } from "./schema.js";
+
+/** Options of {@link loadScenes}. */
+export interface LoadOptions {
+  /** Only these scenes, e.g. ["0655", "scene-1094"]; all when absent. Others are not even read. */
+  readonly only?: readonly string[];
+}
+
+/**
+ * Reads ScenarioNet scenes from disk (Node only; in a browser pass bytes to `readScenarioNet`).
+ * @param path a .pkl file, or a folder with .pkl files (its `dataset_*.pkl` summaries are skipped)
+ * @returns scenes ordered by file name
+ * @throws DatasetError for a path that is missing or holds no scenes, for unknown names in `only`, for bad files and
+ *   for two files with the same scene
+ */
+export async function loadScenes(path: string, options: LoadOptions = {}): Promise<Scene[]> {
+  const { readFile } = await import("node:fs/promises");
+  const files = await sceneFiles(path);
+  const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$/, "");
+  const names = options.only === undefined ? null : resolveSceneNames(options.only, files.map(nameOf), `loadScenes: ${path}`);
+  const scenes: Scene[] = [];
+  for (const file of files) {
+    if (names !== null && !names.includes(nameOf(file))) continue;
+    const bytes = await readFile(file).catch((cause: unknown) => {
+      throw new DatasetError(`loadScenes: ${file}: cannot be read, ${reason(cause)}. Check the path and its permissions.`, { cause });
+    });
+    const scene = readScenarioNet(bytes, file);
+    if (scenes.some((other) => other.id === scene.id)) {
+      throw new DatasetError(`loadScenes: ${file}: expected scenes with different ids, got "${scene.id}" again. Remove one of the two files.`);
+    }
+    scenes.push(scene);
+  }
+  return scenes;
+}
+
+async function sceneFiles(path: string): Promise<string[]> {
+  const { readdir, stat } = await import("node:fs/promises");
+  const { join } = await import("node:path");
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new DatasetError(`loadScenes: ${path}: expected a folder or a .pkl file, got nothing (${reason(cause)}). Check the path.`, { cause });
+  });
+  if (!info.isDirectory()) return [path];
+  const all = await readdir(path).catch((cause: unknown) => {
+    throw new DatasetError(`loadScenes: ${path}: the folder cannot be listed, ${reason(cause)}. Check its permissions.`, { cause });
+  });
+  const files = all.filter((file) => file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file)).sort();
+  if (files.length === 0) {
+    throw new DatasetError(
+      `loadScenes: ${path}: no scenes, expected .pkl files, got ${all.length === 0 ? "an empty folder" : `${all.length} other files`}. Give the folder that holds the ScenarioNet scene-*.pkl files.`,
+    );
+  }
+  return files.map((file) => join(path, file));
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/, .*$/, "") : String(cause);
+}
