@@ -1,4 +1,5 @@
 import type { Lane, MapLine, Scene } from "../schema.js";
+import { drivableAreas, inAreas, type Area } from "./drivable-area.js";
 import { MeshBuilder, type Mesh } from "./mesh-builder.js";
 import { JUNCTION, LINE_COLORS, ROAD } from "./palette.js";
 import { clipPolyline, clipToSlab, dashPolyline, emptyBounds, includePoint, simplifyPolyline, type Bounds } from "./polyline.js";
@@ -31,7 +32,7 @@ export interface MapMesh extends Mesh {
 }
 
 /**
- * Builds the static part of a scene: lane surfaces, junction strips, crossings, markings and curbs within `range` of the
+ * Builds the static part of a scene: drivable areas, lane surfaces, strips along connectors outside them, crossings, markings and curbs within `range` of the
  * ego's path. Heights are relative to the local ground (the maps are flat).
  *
  * @param scene the scene
@@ -41,12 +42,17 @@ export function buildMapMesh(scene: Scene, range: number): MapMesh {
   const region = drivenRegion(scene, range);
   const origin = [Math.round((region.minX + region.maxX) / 2), Math.round((region.minY + region.maxY) / 2)] as const;
   const mesh = new MeshBuilder(origin);
-  for (const lane of scene.lanes) addLane(mesh, lane, region);
+  const areas = drivableAreas(scene.lines, scene.lanes);
+  for (const { outline, holes } of areas) {
+    const simple = (ring: Float64Array): Float64Array => simplifyPolyline(ring, PAINT.tolerance);
+    mesh.addPolygon(simple(outline), JUNCTION, LAYER.junction, holes.map(simple));
+  }
+  for (const lane of scene.lanes) addLane(mesh, lane, areas, region);
   for (const line of scene.lines) {
     if (line.style === "crossing") addCrossing(mesh, line, region);
     else addLine(mesh, line, region);
   }
-  return { ...mesh.build(PAINT.cellSize), origin };
+  return { ...mesh.build(PAINT.cellSize, region), origin };
 }
 
 /** The rectangle around every valid ego position, widened by `range` (m). */
@@ -61,22 +67,21 @@ function drivenRegion(scene: Scene, range: number): Bounds {
   return { minX: bounds.minX - range, minY: bounds.minY - range, maxX: bounds.maxX + range, maxY: bounds.maxY + range };
 }
 
-function addLane(mesh: MeshBuilder, lane: Lane, region: Bounds): void {
+function addLane(mesh: MeshBuilder, lane: Lane, areas: readonly Area[], region: Bounds): void {
+  const middle = Math.floor(lane.centerline.length / 6) * 3;
+  const covered = inAreas(areas, lane.centerline[middle] ?? 0, lane.centerline[middle + 1] ?? 0);
   if (lane.polygon !== null) {
     if (!touches(lane.polygon, region)) return;
     mesh.addPolygon(lane.polygon, lane.connector ? JUNCTION : ROAD, lane.connector ? LAYER.junction : LAYER.road);
-    mesh.addStrip(closeOutline(lane.polygon), -PAINT.shoulder, PAINT.shoulder, [0, 0], JUNCTION, LAYER.junction);
-    return;
-  }
-  const count = lane.centerline.length / 3;
-  const line = new Float64Array(count * 2);
-  for (let i = 0; i < count; i++) {
-    line[i * 2] = lane.centerline[i * 3] ?? 0;
-    line[i * 2 + 1] = lane.centerline[i * 3 + 1] ?? 0;
-  }
-  const half = PAINT.connectorWidth / 2;
-  for (const part of clipPolyline(line, region)) {
-    mesh.addStrip(simplifyPolyline(part.points, PAINT.tolerance), -half, half, [0, 0], JUNCTION, LAYER.junction);
+    if (!covered) mesh.addStrip(closeOutline(lane.polygon), -PAINT.shoulder, PAINT.shoulder, [0, 0], JUNCTION, LAYER.junction);
+  } else if (!covered) {
+    const count = lane.centerline.length / 3;
+    const line = new Float64Array(count * 2);
+    for (let i = 0; i < count; i++) line.set(lane.centerline.subarray(i * 3, i * 3 + 2), i * 2);
+    const half = PAINT.connectorWidth / 2;
+    for (const part of clipPolyline(line, region)) {
+      mesh.addStrip(simplifyPolyline(part.points, PAINT.tolerance), -half, half, [0, 0], JUNCTION, LAYER.junction);
+    }
   }
 }
 

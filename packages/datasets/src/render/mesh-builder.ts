@@ -36,15 +36,21 @@ export class MeshBuilder {
    * @param polygon [P, 2] m, world frame
    * @param color its colour
    * @param layer painting order among surfaces of equal height, 0..255, larger is on top
+   * @param holes [Q, 2] m each, left unfilled
    */
-  addPolygon(polygon: Float64Array, color: Rgb, layer: number): void {
+  addPolygon(polygon: Float64Array, color: Rgb, layer: number, holes: readonly Float64Array[] = []): void {
     if (polygon.length < 6) return;
-    // Relative coordinates: earcut works on differences of products, which lose digits at world coordinates.
+    const holeStarts: number[] = [];
+    const local: number[] = [];
     const [ox, oy] = this.origin;
-    const local = Float64Array.from(polygon, (value, i) => value - (i % 2 === 0 ? ox : oy));
+    for (const ring of [polygon, ...holes]) {
+      if (ring !== polygon) holeStarts.push(local.length / 2);
+      // Relative coordinates: earcut works on differences of products, which lose digits at world coordinates.
+      for (let i = 0; i + 1 < ring.length; i += 2) local.push((ring[i] ?? 0) - ox, (ring[i + 1] ?? 0) - oy);
+    }
     const first = this.positions.length / 3;
     for (let i = 0; i < local.length; i += 2) this.addVertex(local[i] ?? 0, local[i + 1] ?? 0, 0, color, layer);
-    for (const index of earcut(local)) this.indices.push(first + index);
+    for (const index of earcut(local, holeStarts)) this.indices.push(first + index);
   }
 
   /**
@@ -77,28 +83,30 @@ export class MeshBuilder {
 
   /**
    * @param cellSize m, side of the squares triangles are grouped by (by their centre)
+   * @param region world frame; triangles beyond it are dropped
    * @returns the mesh; the builder is not needed afterwards
    */
-  build(cellSize: number): Mesh {
+  build(cellSize: number, region: Bounds): Mesh {
     const { positions, indices } = this;
+    const [ox, oy] = this.origin;
     const groups = new Map<string, { triangles: number[]; bounds: Bounds }>();
     for (let i = 0; i < indices.length; i += 3) {
       const corners = [indices[i] ?? 0, indices[i + 1] ?? 0, indices[i + 2] ?? 0];
-      let [x, y] = [0, 0];
-      for (const corner of corners) {
-        x += (positions[corner * 3] ?? 0) / 3;
-        y += (positions[corner * 3 + 1] ?? 0) / 3;
-      }
-      const key = `${Math.floor(x / cellSize)},${Math.floor(y / cellSize)}`;
+      const extent = emptyBounds();
+      for (const corner of corners) includePoint(extent, positions[corner * 3] ?? 0, positions[corner * 3 + 1] ?? 0);
+      if (extent.minX + ox > region.maxX || extent.maxX + ox < region.minX || extent.minY + oy > region.maxY || extent.maxY + oy < region.minY) continue;
+      const key = `${Math.floor((extent.minX + extent.maxX) / (2 * cellSize))},${Math.floor((extent.minY + extent.maxY) / (2 * cellSize))}`;
       let group = groups.get(key);
       if (group === undefined) groups.set(key, (group = { triangles: [], bounds: emptyBounds() }));
       group.triangles.push(...corners);
-      for (const corner of corners) includePoint(group.bounds, positions[corner * 3] ?? 0, positions[corner * 3 + 1] ?? 0);
+      includePoint(group.bounds, extent.minX, extent.minY);
+      includePoint(group.bounds, extent.maxX, extent.maxY);
     }
-    const sorted = new Uint32Array(indices.length);
+    const groupList = [...groups.values()];
+    const sorted = new Uint32Array(groupList.reduce((sum, { triangles }) => sum + triangles.length, 0));
     const cells: MeshCell[] = [];
     let firstIndex = 0;
-    for (const { triangles, bounds } of groups.values()) {
+    for (const { triangles, bounds } of groupList) {
       sorted.set(triangles, firstIndex);
       cells.push({ firstIndex, indexCount: triangles.length, bounds });
       firstIndex += triangles.length;
