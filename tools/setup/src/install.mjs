@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { npmProgram, runQuietly, say, SetupError, tail } from "./process.mjs";
+import { npmProgram, runQuietly, say, SetupError } from "./process.mjs";
 import { repositoryRoot } from "./paths.mjs";
 
 /**
@@ -51,6 +51,16 @@ export function ensureInstalled() {
   const npm = npmProgram();
   const result = runQuietly(npm.command, [...npm.args, "ci", "--include=dev", "--no-audit", "--no-fund"], { cwd: repositoryRoot });
   if (!result.ok) {
-    throw new SetupError(`setup: npm ci failed. Mend what it says and run the same command again.\n${tail(result.output)}`);
+    throw new SetupError(`setup: npm ci failed. Mend what it says and run the same command again.\n${complaint(result.output)}`);
   }
+}
+
+/**
+ * What npm says went wrong: it states the cause first and ends with a page of help.
+ * @param {string} output
+ * @returns {string}
+ */
+function complaint(output) {
+  const errors = output.split("\n").filter((line) => /^npm (error|ERR!) ./.test(line));
+  return (errors.length > 0 ? errors : output.split("\n")).slice(0, 20).join("\n");
 }
