@@ -1,5 +1,4 @@
 import type { Kernel, KernelTarget } from "../kernel.js";
-import { laneWidth } from "../lanes.js";
 import { rowGrid } from "../row-grid.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
@@ -33,8 +32,7 @@ export function layerNorm(shape: LayerNormShape & { readonly eps?: number }, tar
     { name: "rstd", access: "write", dtype: "f32", length: rows },
   ] as const;
   const uniforms = [
-    { name: "rows", type: "u32", value: rows },
-    { name: "width", type: "u32", value: width / laneWidth(plan.lane) },
+    ...plan.uniforms,
     { name: "elements", type: "f32", value: width },
     { name: "eps", type: "f32", value: eps },
   ] as const;
@@ -85,8 +83,7 @@ export function layerNormBackward({ rows, width }: LayerNormShape, target: Kerne
     { name: "dx", access: "write", dtype: "f32", length: rows * width },
   ] as const;
   const uniforms = [
-    { name: "rows", type: "u32", value: rows },
-    { name: "width", type: "u32", value: width / laneWidth(plan.lane) },
+    ...plan.uniforms,
     { name: "elements", type: "f32", value: width },
   ] as const;
   const wgsl =

@@ -1,5 +1,5 @@
 import type { Kernel, KernelTarget } from "../kernel.js";
-import { laneWidth, largestFinite } from "../lanes.js";
+import { largestFinite } from "../lanes.js";
 import { rowGrid } from "../row-grid.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
@@ -53,13 +53,9 @@ function forward(name: string, { rows, width }: SoftmaxShape, target: KernelTarg
     { name: "x", access: "read", dtype: "f32", length },
     { name: "y", access: "write", dtype: "f32", length },
   ] as const;
-  const uniforms = [
-    { name: "rows", type: "u32", value: rows },
-    { name: "width", type: "u32", value: width / laneWidth(plan.lane) },
-  ] as const;
   const result = log ? "x[origin + i] - peak - scale" : "exp(x[origin + i] - peak) * scale";
   const wgsl =
-    declare(bindings, uniforms, { x: plan.lane, y: plan.lane }) +
+    declare(bindings, plan.uniforms, { x: plan.lane, y: plan.lane }) +
     plan.main(`
   let origin = row * params.width;
   var top = ${plan.lane}(-${largestFinite});
@@ -74,7 +70,7 @@ function forward(name: string, { rows, width }: SoftmaxShape, target: KernelTarg
     name: `${name}.${plan.variant}`,
     wgsl,
     bindings,
-    uniforms,
+    uniforms: plan.uniforms,
     grid: plan.grid,
     cost: { flops: 8 * length, bytes: 8 * length },
     reference: (inputs) => softmaxReference({ rows, width, log }, inputs),
@@ -90,14 +86,10 @@ function backward(name: string, { rows, width }: SoftmaxShape, target: KernelTar
     { name: "dy", access: "read", dtype: "f32", length },
     { name: "dx", access: "write", dtype: "f32", length },
   ] as const;
-  const uniforms = [
-    { name: "rows", type: "u32", value: rows },
-    { name: "width", type: "u32", value: width / laneWidth(plan.lane) },
-  ] as const;
   const share = log ? "dy[origin + i]" : "dy[origin + i] * y[origin + i]";
   const result = log ? "dy[origin + i] - exp(y[origin + i]) * total" : "y[origin + i] * (dy[origin + i] - total)";
   const wgsl =
-    declare(bindings, uniforms, { y: plan.lane, dy: plan.lane, dx: plan.lane }) +
+    declare(bindings, plan.uniforms, { y: plan.lane, dy: plan.lane, dx: plan.lane }) +
     plan.main(`
   let origin = row * params.width;
   var share = ${plan.lane}();
@@ -108,7 +100,7 @@ function backward(name: string, { rows, width }: SoftmaxShape, target: KernelTar
     name: `${name}.${plan.variant}`,
     wgsl,
     bindings,
-    uniforms,
+    uniforms: plan.uniforms,
     grid: plan.grid,
     cost: { flops: 4 * length, bytes: 12 * length },
     reference: (inputs) => softmaxBackwardReference({ rows, width, log }, inputs),

@@ -1,0 +1,62 @@
+import { checkGradient, dataSeed, dims, exact, f32Reduce, lawRuns, openTestDevice, uniformData, uniformSource } from "@distilldrive/testkit";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { targetOf } from "../target.js";
+import { expectAgreement } from "../testing/agreement.js";
+import { gatherRows, scatterAddRows } from "./gather.js";
+import { gatherReference, scatterAddReference } from "./reference.js";
+
+/** Row numbers from -2 to rows + 1, so some are outside the table. */
+function rowNumbers(length: number, seed: number, rows: number): Int32Array {
+  const next = uniformSource(seed);
+  return Int32Array.from({ length }, () => Math.floor(next() * (rows + 4)) - 2);
+}
+
+const shapes = fc.record({ batch: dims({ tile: 2 }), rows: dims({ tile: 8 }), indices: dims({ tile: 16 }), width: dims({ tile: 8 }) });
+
+describe("gatherRows and scatterAddRows [gpu]", () => {
+  let device: GPUDevice | undefined;
+  beforeAll(async () => {
+    device = await openTestDevice();
+  });
+
+  it("agree with the reference, indices outside the table included", async (context) => {
+    if (device === undefined) return context.skip();
+    const own = device;
+    await fc.assert(
+      fc.asyncProperty(shapes, dataSeed, async (shape, seed) => {
+        const { batch, rows, indices, width } = shape;
+        const index = rowNumbers(batch * indices, seed, rows);
+        const src = uniformData(batch * rows * width, seed + 1);
+        const dy = uniformData(batch * indices * width, seed + 2);
+        await expectAgreement(own, gatherRows(shape, targetOf(own)), { src, index }, { y: exact }, { shape, seed });
+        await expectAgreement(own, scatterAddRows(shape, targetOf(own)), { dy, index }, { dsrc: f32Reduce(indices) }, { shape, seed });
+      }),
+      lawRuns({ runs: 20, name: "gather" }),
+    );
+  });
+
+  it("looks embeddings up", async (context) => {
+    if (device === undefined) return context.skip();
+    const outputs = await expectAgreement(device, gatherRows({ batch: 1, rows: 3, indices: 4, width: 2 }, targetOf(device)), { src: Float32Array.of(1, 2, 3, 4, 5, 6), index: Int32Array.of(2, 0, -1, 2) }, {});
+    expect([...outputs("y")]).toEqual([5, 6, 1, 2, 0, 0, 5, 6]);
+  });
+});
+
+describe("gatherRows gradient", () => {
+  it("is the scatter-add", () => {
+    fc.assert(
+      fc.property(shapes, dataSeed, (shape, seed) => {
+        const index = Float64Array.from(rowNumbers(shape.batch * shape.indices, seed, shape.rows));
+        checkGradient({
+          op: "gatherRows",
+          seed,
+          point: Float64Array.from(uniformData(shape.batch * shape.rows * shape.width, seed)),
+          forward: (src) => gatherReference(shape, { src, index }).y,
+          backward: (dy) => scatterAddReference(shape, { dy, index }).dsrc,
+        });
+      }),
+      lawRuns({ runs: 30, name: "gather gradient" }),
+    );
+  });
+});
