@@ -5,9 +5,8 @@
  * origin of the model frame, which sits ahead of the axle. So a turning car moves its origin sideways by yaw rate
  * times lever, and swings it around the axle.
  */
-import { LIDAR_OFFSET } from "@distilldrive/datasets";
+import { LIDAR_OFFSET, PLAN_STEPS, WAYPOINT_INTERVAL } from "@distilldrive/datasets";
 import { finiteAt, requireLength } from "./errors.js";
-import { PLAN_STEPS } from "./plan-score.js";
 
 /** What a baseline needs of a sample; the feature builder's `Sample` fits. */
 export interface EgoMotion {
@@ -24,8 +23,6 @@ export interface BaselineOptions {
 /** A planner without parameters: ego status in, [6, 2] m positions in the model frame out, one every 0.5 s, flat. */
 export type BaselinePlanner = (sample: EgoMotion, options?: BaselineOptions) => Float64Array;
 
-/** s between waypoints. */
-const STEP = 0.5;
 /** rad/s, below this the arc is computed as its straight limit. */
 const STRAIGHT_RATE = 1e-6;
 
@@ -88,7 +85,7 @@ function readMotion(sample: EgoMotion): { forward: number; left: number; rate: n
 function waypointsOf(position: (time: number) => readonly [number, number]): Float64Array {
   const waypoints = new Float64Array(2 * PLAN_STEPS);
   for (let t = 0; t < PLAN_STEPS; t += 1) {
-    const [forward, left] = position(STEP * (t + 1));
+    const [forward, left] = position(WAYPOINT_INTERVAL * (t + 1));
     waypoints[2 * t] = -left;
     waypoints[2 * t + 1] = forward;
   }

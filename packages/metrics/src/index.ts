@@ -6,7 +6,6 @@ export {
   pathCollisions,
   pathDistances,
   pathYaw,
-  PLAN_STEPS,
   scorePlan,
   STANDING_DISTANCE,
   type PlanScore,

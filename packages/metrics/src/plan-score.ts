@@ -11,12 +11,10 @@
  * otherwise the direction from the previous to the next waypoint, the one before the first being the origin; the last
  * step looks from its predecessor.
  */
-import { EGO_SIZE } from "@distilldrive/datasets";
+import { EGO_SIZE, PLAN_STEPS } from "@distilldrive/datasets";
 import { finiteAt, requireLength } from "./errors.js";
 import { boxesIntersect, obstacleAt, type OrientedBox } from "./oriented-box.js";
 
-/** Planned steps, 0.5 s apart: 3 s. */
-export const PLAN_STEPS = 6;
 /** m, distance from the waypoint (the lidar) to the centre of the ego box, along the yaw. */
 export const EGO_CENTRE_AHEAD = 0.5;
 /** m, a plan whose last waypoint is closer than this to its first one stands. */

@@ -5,9 +5,9 @@
  * `cumulative`: the mean over samples and over all steps up to 1, 2 and 3 s; this is what the paper's table reports.
  * `average` is the mean of the three numbers beside it. Samples without all six driven waypoints are skipped.
  */
-import { COMMANDS, type Command } from "@distilldrive/datasets";
+import { COMMANDS, PLAN_STEPS, type Command } from "@distilldrive/datasets";
 import { MetricError, requireLength } from "./errors.js";
-import { cumulate, PLAN_STEPS, scorePlan, type PlanScore } from "./plan-score.js";
+import { cumulate, scorePlan, type PlanScore } from "./plan-score.js";
 
 /** What the metric needs of a sample; the feature builder's `Sample` fits. */
 export interface PlanningTruth {

@@ -15,59 +15,70 @@ export interface BirdsEyeScene {
   readonly boxes: ArrayLike<number>;
   /** [N] index into AGENT_CLASSES. */
   readonly labels: ArrayLike<number>;
+  /** [N] 1 where an agent is; default all. */
+  readonly agentMask?: ArrayLike<number>;
   /** [L, P, 2] m, flat. */
   readonly lines: ArrayLike<number>;
   /** [L] index into MAP_CLASSES. */
   readonly lineLabels: ArrayLike<number>;
-  /** [N, T, 2] m, displacement of each step, flat. */
-  readonly agentFuture?: ArrayLike<number>;
+  /** [L] 1 where a line is; default all. */
+  readonly lineMask?: ArrayLike<number>;
+  /** [N, T, 2] m, displacement of each step, flat; drawn together with its mask. */
+  readonly futureDisplacement?: ArrayLike<number>;
   /** [N, T] 1 where the agent was annotated, flat. */
-  readonly agentFutureMask?: ArrayLike<number>;
+  readonly futureMask?: ArrayLike<number>;
 }
 
 /** px, boxes are never drawn smaller than this, so that cones and people stay visible. */
 const SMALLEST_BOX = 4;
 
-/** Index of every agent with its class. @throws ViewerError when shapes do not fit or a label is unknown */
-export function agentsOf(scene: BirdsEyeScene): { readonly index: number; readonly category: AgentClass }[] {
-  return classesOf(scene.labels, AGENT_CLASSES, scene.boxes.length, (count) => 9 * count, "boxes [N, 9] and labels [N]");
+/** Index and class of a row of a sample. */
+interface Row<C extends string> {
+  readonly index: number;
+  readonly category: C;
 }
 
-/** Index of every map line with its class. @throws ViewerError when shapes do not fit or a label is unknown */
-export function linesOf(scene: BirdsEyeScene): { readonly index: number; readonly category: MapClass }[] {
-  const points = scene.lineLabels.length === 0 ? 0 : scene.lines.length / (2 * scene.lineLabels.length);
-  return classesOf(scene.lineLabels, MAP_CLASSES, scene.lines.length, (count) => 2 * Math.floor(points) * count, "lines [L, P, 2] and lineLabels [L]");
+/** Agents that are there. @throws ViewerError when shapes do not fit or a label is unknown */
+export function agentsOf(scene: BirdsEyeScene): Row<AgentClass>[] {
+  requireShape(scene.boxes.length === 9 * scene.labels.length, "boxes [N, 9] and labels [N]", scene.boxes.length, scene.labels.length);
+  return rowsOf(scene.labels, scene.agentMask, AGENT_CLASSES);
 }
 
-function classesOf<C extends string>(
-  labels: ArrayLike<number>,
-  classes: readonly C[],
-  values: number,
-  expected: (count: number) => number,
-  shape: string,
-): { readonly index: number; readonly category: C }[] {
-  if (values !== expected(labels.length)) {
-    throw new ViewerError("birdsEyeSvg", `shapes do not fit, expected ${shape}, got ${values} values and ${labels.length} labels`, "Pass both of the same sample.");
-  }
-  return Array.from(labels, (label, index) => {
+/** Map lines that are there. @throws ViewerError when shapes do not fit or a label is unknown */
+export function linesOf(scene: BirdsEyeScene): Row<MapClass>[] {
+  const [values, count] = [scene.lines.length, scene.lineLabels.length];
+  requireShape(count === 0 ? values === 0 : values % (2 * count) === 0, "lines [L, P, 2] and lineLabels [L]", values, count);
+  return rowsOf(scene.lineLabels, scene.lineMask, MAP_CLASSES);
+}
+
+function requireShape(fits: boolean, shape: string, values: number, labels: number): void {
+  if (fits) return;
+  throw new ViewerError("birdsEyeSvg", `shapes do not fit, expected ${shape}, got ${values} values and ${labels} labels`, "Pass both of the same sample.");
+}
+
+function rowsOf<C extends string>(labels: ArrayLike<number>, mask: ArrayLike<number> | undefined, classes: readonly C[]): Row<C>[] {
+  const rows: Row<C>[] = [];
+  Array.from(labels).forEach((label, index) => {
+    if (mask !== undefined && mask[index] !== 1) return;
     const category = classes[label];
     if (category === undefined) {
       throw new ViewerError("birdsEyeSvg", `unknown class, expected 0 to ${classes.length - 1}, got ${label} at ${index}`, `Classes are ${classes.join(", ")}.`);
     }
-    return { index, category };
+    rows.push({ index, category });
   });
+  return rows;
 }
 
-/** Road surfaces as one quiet shape below everything. */
+/** Road surfaces in one quiet colour below everything, a path each: overlaps of opposite orientation must not cancel. */
 export function roadLayer(road: readonly ArrayLike<number>[], view: GroundView): Markup {
-  const d = road.map((outline) => view.path(outline, { closed: true })).join("");
-  return element("path", { class: "road", d, fill: COLORS.road, stroke: COLORS.road, "stroke-width": 0.8, "fill-rule": "nonzero" });
+  const surfaces = road.map((outline) => element("path", { class: "road", d: view.path(outline, { closed: true }) }));
+  return element("g", { class: "roads", fill: COLORS.road, stroke: COLORS.road, "stroke-width": 0.8 }, surfaces);
 }
 
 /** Map lines, dividers below edges below crossings. */
 export function mapLayer(scene: BirdsEyeScene, view: GroundView): Markup {
   const lines = linesOf(scene);
-  const stride = lines.length === 0 ? 0 : scene.lines.length / lines.length;
+  const stride = scene.lines.length / Math.max(scene.lineLabels.length, 1);
   const order: readonly MapClass[] = ["divider", "boundary", "ped_crossing"];
   const drawn = order.flatMap((wanted) =>
     lines
@@ -116,13 +127,13 @@ function boxMark(box: OrientedBox, view: GroundView, tick: boolean): Markup {
 
 /** Where an agent goes: a thin line through its annotated steps, or nothing. */
 function futurePath(scene: BirdsEyeScene, index: number, view: GroundView): Markup | null {
-  const { agentFuture, agentFutureMask, labels, boxes } = scene;
-  if (agentFuture === undefined || agentFutureMask === undefined || labels.length === 0) return null;
-  const steps = agentFutureMask.length / labels.length;
+  const { futureDisplacement, futureMask, labels, boxes } = scene;
+  if (futureDisplacement === undefined || futureMask === undefined) return null;
+  const steps = futureMask.length / labels.length;
   const points = [boxes[9 * index] ?? NaN, boxes[9 * index + 1] ?? NaN];
-  for (let t = 0; t < steps && agentFutureMask[index * steps + t] === 1; t += 1) {
+  for (let t = 0; t < steps && futureMask[index * steps + t] === 1; t += 1) {
     const at = 2 * (index * steps + t);
-    points.push((points[2 * t] ?? NaN) + (agentFuture[at] ?? NaN), (points[2 * t + 1] ?? NaN) + (agentFuture[at + 1] ?? NaN));
+    points.push((points[2 * t] ?? NaN) + (futureDisplacement[at] ?? NaN), (points[2 * t + 1] ?? NaN) + (futureDisplacement[at + 1] ?? NaN));
   }
   const moved = Math.hypot((points[points.length - 2] ?? 0) - (points[0] ?? 0), (points[points.length - 1] ?? 0) - (points[1] ?? 0));
   if (moved < 1) return null;

@@ -1,5 +1,13 @@
 import { LIDAR_OFFSET, type Scene } from "@distilldrive/datasets";
 
+/** The moment a picture shows; the feature builder's `Sample` fits. */
+export interface RoadMoment {
+  /** Index of the frame whose ego pose is the model frame. */
+  readonly frame: number;
+  /** Left-right mirrored, default false. */
+  readonly mirrored?: boolean;
+}
+
 /** Where to look for road. */
 export interface RoadOptions {
   /** m, lanes with no point this close to the ego are left out; default 70. */
@@ -13,11 +21,13 @@ const CONNECTOR_WIDTH = 3.5;
  * Outlines of the lanes around the ego, for the ground of a bird's-eye picture.
  *
  * @param scene any scene of the schema
- * @param frame index of the frame whose ego pose is the model frame
+ * @param moment frame of the scene, mirrored or not
  * @returns [P, 2] m each, model frame (x right, y forward, origin at the lidar), flat
  */
-export function roadAround(scene: Scene, frame: number, options: RoadOptions = {}): Float64Array[] {
+export function roadAround(scene: Scene, moment: RoadMoment, options: RoadOptions = {}): Float64Array[] {
   const { radius = 70 } = options;
+  const { frame, mirrored = false } = moment;
+  const side = mirrored ? -1 : 1;
   const heading = scene.ego.heading[frame] ?? 0;
   const [cos, sin] = [Math.cos(heading), Math.sin(heading)];
   const originX = (scene.ego.position[3 * frame] ?? 0) + LIDAR_OFFSET.forward * cos;
@@ -30,7 +40,7 @@ export function roadAround(scene: Scene, frame: number, options: RoadOptions = {
     for (let i = 0; i + 1 < world.length; i += 2) {
       const dx = (world[i] ?? 0) - originX;
       const dy = (world[i + 1] ?? 0) - originY;
-      outline[i] = sin * dx - cos * dy;
+      outline[i] = side * (sin * dx - cos * dy);
       outline[i + 1] = cos * dx + sin * dy;
       near ||= Math.hypot(dx, dy) < radius;
     }
