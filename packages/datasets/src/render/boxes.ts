@@ -74,6 +74,8 @@ export function placeBoxes(scene: Scene, frame: number, range: number): PlacedBo
     let [sum, weights] = [0, 0];
     for (const other of near) {
       const squared = (other.x - x) ** 2 + (other.y - y) ** 2;
+      // Beyond four sigma the weight is below 4e-4.
+      if (squared > 16 * GROUND_SMOOTHING ** 2) continue;
       const weight = Math.exp(-squared / (2 * GROUND_SMOOTHING ** 2));
       sum += weight * other.bottom;
       weights += weight;

@@ -1,7 +1,7 @@
 import { encode } from "fast-png";
 import type { Camera } from "./camera.js";
 import { RenderError } from "./errors.js";
-import type { CameraImages } from "./renderer.js";
+import type { CameraImages } from "./camera-renderer.js";
 
 /** Where each camera of the rig goes: two rows, left, middle, right. */
 const PLACES: Readonly<Record<string, readonly [number, number]>> = {

@@ -12,12 +12,5 @@ export {
 export { cameraStrip } from "./camera-strip.js";
 export { RenderError } from "./errors.js";
 export { AGENT_COLORS, LINE_COLORS, type Rgb } from "./palette.js";
-export {
-  createCameraRenderer,
-  type CameraBuffers,
-  type CameraImages,
-  type CameraRenderer,
-  type CameraRendererOptions,
-  type RenderOutputs,
-  type RenderRequest,
-} from "./renderer.js";
+export type { CameraBuffers, CameraImages, CameraRenderer, CameraRendererOptions, RenderOutputs, RenderRequest } from "./camera-renderer.js";
+export { createCameraRenderer } from "./renderer.js";

@@ -1,93 +1,23 @@
 import type { Scene } from "../schema.js";
 import { createAtlas, createStaging, layoutAtlas, tileOrigin, type Atlas, type AtlasLayout, type Staging } from "./atlas.js";
 import { egoPose, placeBoxes } from "./boxes.js";
-import { intrinsicsFor, nuscenesRig, type Camera, type ImageSize } from "./camera.js";
+import { intrinsicsFor, nuscenesRig, type Camera } from "./camera.js";
+import {
+  checkOptions,
+  type CameraBuffers,
+  type CameraImages,
+  type CameraRenderer,
+  type CameraRendererOptions,
+  type RenderOutputs,
+  type RenderRequest,
+} from "./camera-renderer.js";
 import { RenderError } from "./errors.js";
 import { BUFFER_USAGE, MAP_READ } from "./gpu-flags.js";
 import type { MeshCell } from "./mesh-builder.js";
+import { copyColorTiles, copyDepthTiles } from "./readback.js";
 import { createPipelines, type CameraPipelines, type ScenePipelines } from "./pipelines.js";
 import { SceneCache, type SceneBuffers } from "./scene-cache.js";
-import { BOX_FLOATS, NEAR, packView, packVisibleBoxes, VIEW_BYTES, viewOf, visibleCells } from "./view.js";
-
-/** How a renderer draws. */
-export interface CameraRendererOptions {
-  /** px. */
-  readonly width: number;
-  /** px. */
-  readonly height: number;
-  /** Cameras, the order of the images; default {@link nuscenesRig}. */
-  readonly cameras?: readonly Camera[];
-  /** Colour samples a pixel, 1 or 4; default 4. Depth always has one, at the pixel's centre. */
-  readonly samples?: 1 | 4;
-  /** m, how far map and agents are visible; haze hides the limit; default 100. */
-  readonly range?: number;
-  /** Number of scene maps kept on the GPU; default 64. */
-  readonly cachedScenes?: number;
-}
-
-/** One moment to draw. */
-export interface RenderRequest {
-  readonly scene: Scene;
-  /** Index of the frame. */
-  readonly frame: number;
-  /** Reflect the scene left to right, as a data augmentation; default false. */
-  readonly mirror?: boolean;
-}
-
-/** Images on the CPU: N requests (absent for a single one), V cameras, H x W pixels. */
-export interface CameraImages {
-  /** [N, V, H, W, 3] red, green, blue, 0..255. */
-  readonly color: Uint8Array;
-  /** [N, V, H, W] m along the optical axis, of what the ray through the pixel's centre meets; 0 is sky. */
-  readonly depth: Float32Array;
-  readonly views: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Images that stayed on the GPU; the caller owns (and destroys) the buffers. */
-export interface CameraBuffers {
-  /** float32 [N, V, 3, H, W], 0..1. Usage: storage, copy source. */
-  readonly color: GPUBuffer;
-  /** float32 [N, V, H, W] m, 0 is sky; null unless asked for. */
-  readonly depth: GPUBuffer | null;
-  /** [N, V, 3, H, W]. */
-  readonly shape: readonly [number, number, number, number, number];
-}
-
-/** What to produce. */
-export interface RenderOutputs {
-  /** Depth too; costs a second pass when `samples` is 4. Default true for {@link CameraRenderer.render}, false otherwise. */
-  readonly depth?: boolean;
-}
-
-/** Draws scenes as the cameras of a car see them. */
-export interface CameraRenderer {
-  readonly cameras: readonly Camera[];
-  readonly width: number;
-  readonly height: number;
-  /** [3, 3] row-major px, one a camera: how the images project. */
-  readonly intrinsics: readonly Float64Array[];
-  /**
-   * Draws one moment with all cameras.
-   * @returns images with shapes [V, H, W, 3] and [V, H, W]
-   * @throws RenderError when the frame does not exist or its ego pose is not valid
-   */
-  render(scene: Scene, frame: number, options?: { readonly mirror?: boolean } & RenderOutputs): Promise<CameraImages>;
-  /**
-   * Draws many moments, several samples a submit, reading one batch back while the next is drawn. All requests are checked first.
-   * @returns images in the order of the requests; `depth` is empty unless asked for
-   * @throws RenderError like {@link render}
-   */
-  renderMany(requests: readonly RenderRequest[], outputs?: RenderOutputs): Promise<CameraImages>;
-  /**
-   * Draws many moments and leaves them on the GPU as planar float tensors; nothing is read back.
-   * @throws RenderError like {@link render}, or when the tensor exceeds the device's largest storage binding
-   */
-  renderToBuffers(requests: readonly RenderRequest[], outputs?: RenderOutputs): CameraBuffers;
-  /** Frees all GPU memory. */
-  destroy(): void;
-}
+import { BOX_FLOATS, opticsOf, packView, packVisibleBoxes, VIEW_BYTES, viewOf, visibleCells, type CameraOptics } from "./view.js";
 
 /**
  * A renderer of road scenes: bare ground, lanes, markings, curbs, crossings, agents as boxes with recognisable fronts and
@@ -116,6 +46,7 @@ class AtlasRenderer implements CameraRenderer {
   readonly width: number;
   readonly height: number;
   readonly intrinsics: readonly Float64Array[];
+  private readonly optics: readonly CameraOptics[];
   private readonly range: number;
   private readonly samples: number;
   private readonly layout: AtlasLayout;
@@ -138,6 +69,7 @@ class AtlasRenderer implements CameraRenderer {
     this.width = width;
     this.height = height;
     this.intrinsics = cameras.map((camera) => intrinsicsFor(camera, { width, height }));
+    this.optics = cameras.map((camera) => opticsOf(camera, { width, height }));
     this.range = range;
     this.samples = samples;
     this.layout = layoutAtlas({ width, height }, cameras.length, device.limits);
@@ -227,21 +159,9 @@ class AtlasRenderer implements CameraRenderer {
     this.device.queue.submit([encoder.finish()]);
     this.scenes.trim();
     await Promise.all([color.buffer.mapAsync(MAP_READ), depth?.buffer.mapAsync(MAP_READ)]);
-    const { views, width, height } = images;
-    const texels = new Uint32Array(color.buffer.getMappedRange());
-    const depths = depth === null ? null : new Float32Array(depth.buffer.getMappedRange());
-    const rowLength = color.bytesPerRow / 4;
-    for (let sample = 0; sample < requests.length; sample++) {
-      for (let view = 0; view < views; view++) {
-        const [x, y] = tileOrigin(this.layout, sample, view);
-        const to = ((first + sample) * views + view) * width * height;
-        for (let row = 0; row < height; row++) {
-          const from = (y + row) * rowLength + x;
-          copyColors(texels, from, images.color, (to + row * width) * 3, width);
-          if (depths !== null) copyDepths(depths, from, images.depth, to + row * width, width);
-        }
-      }
-    }
+    const target = { layout: this.layout, count: requests.length, first, rowLength: color.bytesPerRow / 4 };
+    copyColorTiles(new Uint32Array(color.buffer.getMappedRange()), images.color, target);
+    if (depth !== null) copyDepthTiles(new Float32Array(depth.buffer.getMappedRange()), images.depth, target);
     for (const staging of [color, depth]) {
       if (staging === null) continue;
       staging.buffer.unmap();
@@ -302,8 +222,8 @@ class AtlasRenderer implements CameraRenderer {
       const placed = placeBoxes(scene, frame, this.range);
       const buffers = this.scenes.get(scene);
       const { origin } = buffers.mesh;
-      this.cameras.forEach((camera, index) => {
-        const view = viewOf(camera, this, ego, origin, mirror);
+      this.optics.forEach((optics, index) => {
+        const view = viewOf(optics, ego, origin, mirror);
         packView(view, ego, origin, this.range, uniforms.subarray((draws.length * VIEW_BYTES) / 4));
         const firstBox = boxes.length / BOX_FLOATS;
         const boxCount = packVisibleBoxes(placed, view, origin, boxes);
@@ -372,34 +292,5 @@ class AtlasRenderer implements CameraRenderer {
 
   private createBoxBuffer(size: number): GPUBuffer {
     return this.device.createBuffer({ label: "camera boxes", size, usage: BUFFER_USAGE.vertex | BUFFER_USAGE.copyDst });
-  }
-}
-
-function checkOptions(size: ImageSize, cameras: readonly Camera[], samples: number, range: number, cachedScenes: number): void {
-  const refuse = (what: string, expected: string, got: number, fix: string): never => {
-    throw new RenderError(`createCameraRenderer: bad ${what}, expected ${expected}, got ${got}. ${fix}`);
-  };
-  for (const [what, value] of [["width", size.width], ["height", size.height]] as const) {
-    if (!Number.isInteger(value) || value < 1) refuse(what, "a positive whole number of pixels", value, "Use e.g. 400 x 225.");
-  }
-  if (cameras.length === 0) refuse("cameras", "at least one camera", 0, "Leave it out for the nuScenes rig.");
-  if (samples !== 1 && samples !== 4) refuse("samples", "1 or 4", samples, "WebGPU supports no other counts.");
-  if (!(range > 0 && range < 1000)) refuse("range", "more than 0 and less than 1000 m", range, "100 suits driving.");
-  if (!Number.isInteger(cachedScenes) || cachedScenes < 1) refuse("cachedScenes", "a positive whole number", cachedScenes, "64 is plenty.");
-}
-
-function copyColors(texels: Uint32Array, from: number, colors: Uint8Array, to: number, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const texel = texels[from + i] ?? 0;
-    colors[to++] = texel & 255;
-    colors[to++] = (texel >>> 8) & 255;
-    colors[to++] = (texel >>> 16) & 255;
-  }
-}
-
-function copyDepths(depths: Float32Array, from: number, out: Float32Array, to: number, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const value = depths[from + i] ?? 0;
-    out[to + i] = value > 0 ? NEAR / value : 0;
   }
 }

@@ -22,20 +22,18 @@ export interface View {
   readonly rays: readonly Float64Array[];
 }
 
-/**
- * The view of a camera.
- *
- * @param camera the camera
- * @param size image size in px
- * @param ego pose of the ego
- * @param origin m, world position of the local frame's (0, 0); local z is the height above the ego's ground
- * @param mirror show the scene reflected at the ego's vertical middle plane (left becomes right)
- */
-export function viewOf(camera: Camera, size: ImageSize, ego: GroundPose, origin: readonly [number, number], mirror: boolean): View {
-  const [c, s] = [Math.cos(ego.yaw), Math.sin(ego.yaw)];
-  const side = mirror ? -1 : 1;
-  const [tx, ty] = [origin[0] - ego.x, origin[1] - ego.y];
-  const egoFromLocal = [c, s, 0, c * tx + s * ty, -s * side, c * side, 0, (c * ty - s * tx) * side, 0, 0, 1, 0, 0, 0, 0, 1];
+/** What a camera at a resolution contributes to each of its views. */
+export interface CameraOptics {
+  /** [4, 4] row-major, clip from ego; see {@link View.clipFromLocal} for clip space. */
+  readonly clipFromEgo: Float64Array;
+  /** m, ego frame, optical centre. */
+  readonly centre: readonly [number, number, number];
+  /** See {@link View.rays}. */
+  readonly rays: readonly Float64Array[];
+}
+
+/** Computes a camera's optics once for all its views. */
+export function opticsOf(camera: Camera, size: ImageSize): CameraOptics {
   const image = imageFromEgo(camera, size);
   const clipFromEgo = new Float64Array(16);
   for (let k = 0; k < 4; k++) {
@@ -45,39 +43,49 @@ export function viewOf(camera: Camera, size: ImageSize, ego: GroundPose, origin:
     clipFromEgo[12 + k] = depth;
   }
   clipFromEgo[11] = NEAR;
+  const m = camera.cameraFromEgo;
+  // The rotation's inverse is its transpose.
+  const inEgo = (x: number, y: number, z: number): [number, number, number] => {
+    const axis = (k: number): number => (m[k] ?? 0) * x + (m[4 + k] ?? 0) * y + (m[8 + k] ?? 0) * z;
+    return [axis(0), axis(1), axis(2)];
+  };
+  const intrinsics = intrinsicsFor(camera, size);
+  const [fx, cx, fy, cy] = [intrinsics[0] ?? 1, intrinsics[2] ?? 0, intrinsics[4] ?? 1, intrinsics[5] ?? 0];
+  return {
+    clipFromEgo,
+    centre: inEgo(-(m[3] ?? 0), -(m[7] ?? 0), -(m[11] ?? 0)),
+    rays: [
+      inEgo((size.width / 2 - cx) / fx, (size.height / 2 - cy) / fy, 1),
+      inEgo(size.width / 2 / fx, 0, 0),
+      inEgo(0, -size.height / 2 / fy, 0),
+    ].map((ray) => Float64Array.from(ray)),
+  };
+}
+
+/**
+ * The view of a camera.
+ *
+ * @param optics the camera's
+ * @param ego pose of the ego
+ * @param origin m, world position of the local frame's (0, 0); local z is the height above the ego's ground
+ * @param mirror show the scene reflected at the ego's vertical middle plane (left becomes right)
+ */
+export function viewOf(optics: CameraOptics, ego: GroundPose, origin: readonly [number, number], mirror: boolean): View {
+  const [c, s] = [Math.cos(ego.yaw), Math.sin(ego.yaw)];
+  const side = mirror ? -1 : 1;
+  const [tx, ty] = [origin[0] - ego.x, origin[1] - ego.y];
+  const egoFromLocal = [c, s, 0, c * tx + s * ty, -s * side, c * side, 0, (c * ty - s * tx) * side, 0, 0, 1, 0, 0, 0, 0, 1];
   const clipFromLocal = new Float64Array(16);
   for (let row = 0; row < 4; row++) {
     for (let column = 0; column < 4; column++) {
       let sum = 0;
-      for (let k = 0; k < 4; k++) sum += (clipFromEgo[row * 4 + k] ?? 0) * (egoFromLocal[k * 4 + column] ?? 0);
+      for (let k = 0; k < 4; k++) sum += (optics.clipFromEgo[row * 4 + k] ?? 0) * (egoFromLocal[k * 4 + column] ?? 0);
       clipFromLocal[row * 4 + column] = sum;
     }
   }
-  const [ex, ey, ez] = opticalCentre(camera);
+  const [ex, ey, ez] = optics.centre;
   const eye = [c * ex - s * side * ey - tx, s * ex + c * side * ey - ty, ez] as const;
-  return { clipFromLocal, eye, rays: raysOf(camera, size) };
-}
-
-/** Optical centre in the ego frame: -R^T t. */
-function opticalCentre(camera: Camera): [number, number, number] {
-  const m = camera.cameraFromEgo;
-  const axis = (k: number): number => -((m[k] ?? 0) * (m[3] ?? 0) + (m[4 + k] ?? 0) * (m[7] ?? 0) + (m[8 + k] ?? 0) * (m[11] ?? 0));
-  return [axis(0), axis(1), axis(2)];
-}
-
-function raysOf(camera: Camera, size: ImageSize): Float64Array[] {
-  const k = intrinsicsFor(camera, size);
-  const [fx, cx, fy, cy] = [k[0] ?? 1, k[2] ?? 0, k[4] ?? 1, k[5] ?? 0];
-  const inEgo = (x: number, y: number, z: number): Float64Array =>
-    Float64Array.from([0, 1, 2], (axis) => {
-      const m = camera.cameraFromEgo;
-      return (m[axis] ?? 0) * x + (m[4 + axis] ?? 0) * y + (m[8 + axis] ?? 0) * z;
-    });
-  return [
-    inEgo((size.width / 2 - cx) / fx, (size.height / 2 - cy) / fy, 1),
-    inEgo(size.width / 2 / fx, 0, 0),
-    inEgo(0, -size.height / 2 / fy, 0),
-  ];
+  return { clipFromLocal, eye, rays: optics.rays };
 }
 
 /**
@@ -131,15 +139,15 @@ function maySee(m: Float64Array, b: Bounds): boolean {
  */
 export function packVisibleBoxes(boxes: readonly PlacedBox[], view: View, origin: readonly [number, number], out: number[]): number {
   const m = view.clipFromLocal;
+  // A point `radius` away changes clip x by at most radius * |its row|, and the depth by at most radius.
+  const spread = 1 + Math.hypot(m[0] ?? 0, m[1] ?? 0, m[2] ?? 0);
   let count = 0;
   for (const box of boxes) {
     const [x, y, z] = [box.x - origin[0], box.y - origin[1], box.z];
     const radius = Math.hypot(...box.size) / 2;
-    const row = (r: number): number => (m[r] ?? 0) * x + (m[r + 1] ?? 0) * y + (m[r + 2] ?? 0) * z + (m[r + 3] ?? 0);
-    const depth = row(12);
-    // A point `radius` away changes clip x by at most radius * |its row|, and the depth by at most radius.
-    const slack = radius * (1 + Math.hypot(m[0] ?? 0, m[1] ?? 0, m[2] ?? 0));
-    if (depth < NEAR - radius || Math.abs(row(0)) > depth + slack) continue;
+    const clipX = (m[0] ?? 0) * x + (m[1] ?? 0) * y + (m[2] ?? 0) * z + (m[3] ?? 0);
+    const depth = (m[12] ?? 0) * x + (m[13] ?? 0) * y + (m[14] ?? 0) * z + (m[15] ?? 0);
+    if (depth < NEAR - radius || Math.abs(clipX) > depth + radius * spread) continue;
     const color = AGENT_COLORS[box.category];
     out.push(x, y, z, Math.cos(box.yaw), Math.sin(box.yaw), ...box.size, color[0] / 255, color[1] / 255, color[2] / 255, AGENT_STYLES[box.category]);
     count++;
