@@ -1,0 +1,31 @@
+import type { Arrays } from "../kernel.js";
+import { activate } from "./activation.js";
+import { sliceLength, type MatmulShape } from "./shape.js";
+
+/**
+ * Plain-loop matrix product: out[b, i, j] = activation(sum over l of a[b, i, l] b[b, l, j] + bias[j]) + residual[b, i, j].
+ * With slices, out[b, s, i, j] sums over the l of slice s only.
+ */
+export function matmulReference(shape: MatmulShape, inputs: Arrays): { out: Float64Array } {
+  const { batch, m, n, k, transposeA, transposeB, batchA, batchB, slices } = shape;
+  const length = sliceLength(shape);
+  const { a = new Float64Array(), b = new Float64Array(), bias, residual } = inputs;
+  const out = new Float64Array(batch * slices * m * n);
+  for (let part = 0; part < batch * slices; part++) {
+    const p = Math.floor(part / slices);
+    const first = (part % slices) * length;
+    const a0 = batchA ? p * m * k : 0;
+    const b0 = batchB ? p * k * n : 0;
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let l = first; l < Math.min(k, first + length); l++) {
+          sum += (a[a0 + (transposeA ? l * m + i : i * k + l)] ?? 0) * (b[b0 + (transposeB ? j * k + l : l * n + j)] ?? 0);
+        }
+        const index = (part * m + i) * n + j;
+        out[index] = activate(shape.activation, sum + (bias?.[j] ?? 0)) + (residual?.[index] ?? 0);
+      }
+    }
+  }
+  return { out };
+}
