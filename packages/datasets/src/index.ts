@@ -30,3 +30,16 @@ export {
   type Waypoints,
 } from "./ego.js";
 export { detectJumps, halfSecondVelocity, planarMotion, steeringFromPath, WHEELBASE, type PlanarMotion } from "./motion.js";
+export { featureBuilder, sampleFeatures, usableFrames, type FeatureBuilder } from "./features/build.js";
+export { modelFrame, relativeMotion, worldFromModel, type ModelFrame } from "./features/frame.js";
+export { mirrorSample, mirrorScene } from "./features/mirror.js";
+export {
+  AGENT_FUTURE_STEPS,
+  LINE_POINTS,
+  PAST_STEPS,
+  resolveFeatureOptions,
+  SAMPLE_EXTENTS,
+  type FeatureOptions,
+  type ResolvedFeatureOptions,
+  type Sample,
+} from "./features/sample.js";

@@ -85,7 +85,6 @@ describe("unpickle", () => {
     const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
     expect(() => unpickle(ascii("cos\nsystem\n(S'ls'\ntR."), "a")).toThrow('a: refused global "os.system" at byte 0');
     expect(() => unpickle(ascii("(S'ls'\nios\nsystem\n."), "a")).toThrow('a: refused global "os.system" at byte 7');
-    expect(() => unpickle(ascii("cnumpy\ndtype\n)\x81."), "a")).toThrow(/refused/);
     expect(() => unpickle(ascii("cbuiltins\neval\n."), "a")).toThrow('refused global "builtins.eval"');
     expect(() => unpickle(Uint8Array.of(0x80, 4, 0x29, 0x29, 0x81, 0x2e), "a")).toThrow("refused opcode NEWOBJ at byte 4");
   });
