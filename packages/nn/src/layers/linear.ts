@@ -1,0 +1,42 @@
+import { add, fanInUniform, matmul, parameter, type Tensor, type Variable } from "@distilldrive/tensor";
+import type { Initializer } from "@distilldrive/tensor";
+
+/** y = x W^T + b. */
+export interface Linear {
+  (x: Tensor): Tensor;
+  /** [out, in] */
+  readonly weight: Variable;
+  /** [out] */
+  readonly bias: Variable;
+}
+
+/** A linear layer without bias. */
+export interface Projection {
+  (x: Tensor): Tensor;
+  /** [out, in] */
+  readonly weight: Variable;
+}
+
+/** First values of a linear layer; default: uniform with bound 1 / sqrt(in) for both. */
+export interface LinearInit {
+  readonly weight?: Initializer;
+  readonly bias?: Initializer;
+}
+
+/**
+ * Linear layer over the last axis, parameters named and laid out as PyTorch's.
+ * The returned block maps x [..., in] to [..., out] and throws ShapeError when the last axis is not `inChannels`.
+ */
+export function linear(inChannels: number, outChannels: number, init: LinearInit = {}): Linear {
+  const weight = parameter([outChannels, inChannels], init.weight ?? fanInUniform(inChannels));
+  const bias = parameter([outChannels], init.bias ?? fanInUniform(inChannels));
+  const apply = (x: Tensor): Tensor => add(matmul(x, weight, { transposeB: true }), bias);
+  return Object.assign(apply, { weight, bias });
+}
+
+/** Linear layer without bias: x [..., in] to [..., out]. */
+export function projection(inChannels: number, outChannels: number, init: Initializer = fanInUniform(inChannels)): Projection {
+  const weight = parameter([outChannels, inChannels], init);
+  const apply = (x: Tensor): Tensor => matmul(x, weight, { transposeB: true });
+  return Object.assign(apply, { weight });
+}
