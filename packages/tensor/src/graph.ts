@@ -154,6 +154,12 @@ export class Graph {
     this.assignments.push({ target, value });
   }
 
+  /** Replaces the value of every assignment made so far, e.g. to keep the old one under a condition. */
+  mapAssignments(change: (old: Tensor, value: Tensor) => Tensor): void {
+    const changed = this.assignments.map(({ target, value }) => ({ target, value: change(target, value) }));
+    this.assignments.splice(0, this.assignments.length, ...changed);
+  }
+
   /** Runs `body` with `name` appended to the scope of the nodes it traces. */
   scope<Result>(name: string, body: () => Result): Result {
     const outer = this.#scope;

@@ -1,1 +1,44 @@
-export {};
+export { DTypeError, DeviceLimitError, KernelError, ShapeError, randomKey } from "@distilldrive/kernels";
+export type { DType, HostArray, KernelTarget } from "@distilldrive/kernels";
+export { gradients, namedGradients } from "./autodiff.js";
+export { DeviceError, GraphError, StateError } from "./errors.js";
+export { compileFunction, tensor, valueAndGrad } from "./function.js";
+export type { CompiledFunction, GradFunction, LazyResult, TensorValue, TraceFunction } from "./function.js";
+export { applyOp, formatNode, Graph, graphOf, Tensor } from "./graph.js";
+export type { Node, Operand, Source } from "./graph.js";
+export { interpret } from "./interpret.js";
+export type { Bindings, Interpretation } from "./interpret.js";
+export { defineOp } from "./op.js";
+export type { AnyOp, Draw, Lowering, LowerContext, NamedTolerance, OpDefinition, Sample, SampleInput, Vjp, VjpContext } from "./op.js";
+export { concat, stack } from "./ops/concat.js";
+export { cumsum } from "./ops/cumsum.js";
+export {
+  abs, add, broadcastTo, cast, clamp, cos, div, equal, exp, gelu, greater, greaterEqual, isFinite, less, lessEqual, log, maximum, minimum, mul, neg,
+  normalCdf, pow, reciprocal, relu, rsqrt, sigmoid, sign, sin, softplus, sqrt, square, stopGradient, sub, tanh, where,
+} from "./ops/elementwise.js";
+export { gather, scatterAdd } from "./ops/gather.js";
+export { allOps } from "./ops/index.js";
+export { defineKernelOp } from "./ops/kernel-op.js";
+export { layerNorm } from "./ops/layer-norm.js";
+export { linear, matmul } from "./ops/matmul.js";
+export { permute, transpose } from "./ops/permute.js";
+export { argMax, argMin, max, mean, min, oneHot, sum, sumSquares } from "./ops/reduce.js";
+export { expandDims, reshape, squeeze } from "./ops/reshape.js";
+export { pad, slice, split } from "./ops/slice.js";
+export { logSoftmax, softmax } from "./ops/softmax.js";
+export { sumTo } from "./ops/sum-to.js";
+export { openDevice, wrapDevice } from "./run/device.js";
+export type { Device, OpenOptions } from "./run/device.js";
+export { planProgram } from "./run/plan.js";
+export type { Launch, Plan, PlanOptions } from "./run/plan.js";
+export type { ProfileRow } from "./run/profile.js";
+export { compile } from "./run/program.js";
+export type { CompileOptions, Program } from "./run/program.js";
+export { createStore, initialValues } from "./run/store.js";
+export type { Store, StoredTensor } from "./run/store.js";
+export { sameShape, sizeOf } from "./shape.js";
+export type { Shape, TensorType } from "./shape.js";
+export { decodeSafetensors, encodeSafetensors } from "./state-file.js";
+export type { StateFile } from "./state-file.js";
+export { buffer, fanInUniform, parameter, parametersOf, Variable, variablesOf, xavierUniform } from "./variable.js";
+export type { Initializer, NamedVariables } from "./variable.js";

@@ -30,27 +30,17 @@ export interface Sample<Attributes> {
   readonly attributes: Attributes;
 }
 
-/** Allowed error of a result against the float64 reference: |a - b| <= absolute + relative * max(|b| over the tensor). */
-export interface Tolerance {
-  readonly name: string;
-  readonly absolute: number;
-  readonly relative: number;
-}
-
-/** The same bits. */
-export const exact: Tolerance = { name: "exact", absolute: 0, relative: 0 };
-/** A few float32 roundings. */
-export const f32: Tolerance = { name: "f32", absolute: 1e-6, relative: 4e-6 };
-/** A float32 reduction over k terms. */
-export function f32Reduce(k: number): Tolerance {
-  return { name: `f32Reduce(${k})`, absolute: 2e-6, relative: 4e-6 + 1.2e-7 * Math.sqrt(Math.max(1, k)) * 4 };
-}
+/**
+ * How exactly the GPU must agree with the float64 reference: the name of a tolerance the testkit defines, or the number of
+ * terms a float32 sum has (and the size of one term, default 1).
+ */
+export type NamedTolerance = "exact" | "f32" | "transcendental" | { readonly terms: number; readonly scale?: number };
 
 /** How an op becomes GPU work. */
 export type Lowering<Attributes> =
   /**
    * One WGSL expression over the broadcast inputs. `T` is the element type in use (f32 or vec4f): write constants as
-   * `T(2.0)`. i32 and u32 inputs arrive converted to `T`. The result is f32. Chains of these fuse into one kernel.
+   * `T(2.0)`, and `U` for its bits. i32 and u32 inputs arrive converted to `T`. The result is f32. Chains of these fuse into one kernel.
    */
   | { readonly kind: "elementwise"; readonly expression: (inputs: readonly string[], attributes: Attributes) => string }
   /** The same elements under another shape; costs nothing. */
@@ -89,7 +79,10 @@ export type Vjp<Attributes> =
       readonly saves: readonly string[];
       /** Whether recomputing the op in the backward pass is cheaper than keeping its outputs. */
       readonly recompute: "cheap" | "costly";
-      /** Gradients by input; `undefined` where there is none or it is not needed. */
+      /**
+       * Gradients by input; `undefined` where there is none or it is not needed. A gradient may still have the shape the
+       * input was broadcast to: autodiff adds up the broadcast axes.
+       */
       readonly rule: (context: VjpContext<Attributes>) => readonly (Tensor | undefined)[];
     }
   | { readonly none: string };
@@ -114,7 +107,7 @@ export interface OpDefinition<Attributes> {
   readonly lower: Lowering<Attributes>;
   readonly vjp: Vjp<Attributes>;
   readonly cost: (inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: Attributes) => Cost;
-  readonly tolerance: (inputs: readonly TensorType[], attributes: Attributes) => Tolerance;
+  readonly tolerance: (inputs: readonly TensorType[], attributes: Attributes) => NamedTolerance;
   /** What to try the op on. */
   readonly samples: (draw: Draw) => Sample<Attributes>;
 }
@@ -125,6 +118,14 @@ export type AnyOp = OpDefinition<never>;
 /** Declares an op. The type makes every field mandatory; the same record feeds the tests, the documentation and the benchmark. */
 export function defineOp<Attributes extends object>(definition: OpDefinition<Attributes>): OpDefinition<Attributes> {
   return Object.freeze(definition);
+}
+
+/** Names of an op's inputs or outputs; a trailing "xs..." becomes xs0, xs1, ... */
+export function expandNames(declared: readonly string[], count: number): string[] {
+  const last = declared.at(-1);
+  if (!last?.endsWith("...")) return [...declared];
+  const fixed = declared.slice(0, -1);
+  return [...fixed, ...Array.from({ length: count - fixed.length }, (_, i) => `${last.slice(0, -3)}${i}`)];
 }
 
 /** Bytes of all inputs and outputs once, the usual memory cost. */

@@ -1,0 +1,4 @@
+/** WebGPU flag values by name: Node has no such globals. */
+export const bufferUsage = { mapRead: 0x1, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, storage: 0x80, queryResolve: 0x200 } as const;
+/** `GPUMapMode.READ`. */
+export const mapRead = 0x1;

@@ -1,0 +1,361 @@
+import { bindingBytes, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf } from "@distilldrive/kernels";
+import { GraphError } from "../errors.js";
+import type { Graph, Node, Tensor } from "../graph.js";
+import { expandNames } from "../op.js";
+import { sizeOf } from "../shape.js";
+import { fuse, type Step } from "../transform/fuse.js";
+import { simplify } from "../transform/simplify.js";
+import type { Variable } from "../variable.js";
+import { copyKernel } from "./copy-kernel.js";
+import { elementwiseKernel } from "./elementwise-kernel.js";
+
+/** Where the bytes of a tensor are. */
+export type Home =
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "variable"; readonly variable: Variable }
+  | { readonly kind: "constant"; readonly data: ArrayLike<number> }
+  /** A buffer of its own, because the host reads it after the run. */
+  | { readonly kind: "output" }
+  /** A part of the arena, shared with tensors that live at other times. */
+  | { readonly kind: "arena" };
+
+/** A piece of memory a program uses; views of a tensor share one. */
+export interface Storage {
+  readonly id: number;
+  readonly dtype: DType;
+  readonly length: number;
+  home: Home;
+  /** First and last launch that touches it. */
+  first: number;
+  last: number;
+}
+
+/** One dispatch. */
+export interface Launch {
+  readonly kernel: Kernel;
+  /** Storage by binding, in binding order. */
+  readonly storages: readonly Storage[];
+  /** Op or fused ops this dispatch belongs to. */
+  readonly label: string;
+  readonly scope: string;
+}
+
+/** A slot of the arena: the tensors that take turns in it. */
+export interface Slot {
+  bytes: number;
+  readonly tenants: Storage[];
+}
+
+/** Everything a run does, frozen: dispatches in order, memory, results. */
+export interface Plan {
+  readonly launches: readonly Launch[];
+  readonly slots: readonly Slot[];
+  readonly inputs: readonly { readonly name: string; readonly storage: Storage }[];
+  readonly storages: readonly Storage[];
+  /** Storage of each named output. */
+  readonly outputs: ReadonlyMap<string, Storage>;
+  /** Storage of each kept tensor. */
+  readonly kept: ReadonlyMap<Tensor, Storage>;
+  /** Bytes of the arena. */
+  readonly peakBytes: number;
+  /** The most bytes of intermediates alive at one time: no plan can need less. */
+  readonly lowerBoundBytes: number;
+  readonly flops: number;
+  toString(): string;
+}
+
+/** How to plan; all but the defaults serve diagnosis. */
+export interface PlanOptions {
+  /** false: every op in a kernel of its own. Default true. */
+  readonly fused?: boolean;
+  /** Tensors to keep readable besides the outputs. */
+  readonly keep?: readonly Tensor[];
+  /** false: variables stay as they are. Default true. */
+  readonly assign?: boolean;
+}
+
+/** Turns a graph into dispatches and memory for a target. */
+export function planProgram(graph: Graph, target: KernelTarget, options: PlanOptions = {}): Plan {
+  return new Planner(graph, target, options).plan();
+}
+
+class Planner {
+  readonly keep: readonly Tensor[];
+  readonly assignments: Graph["assignments"];
+  readonly #storages: Storage[] = [];
+  readonly #storageOf = new Map<Tensor, Storage>();
+  readonly #launches: Launch[] = [];
+  readonly #inputs: { name: string; storage: Storage }[] = [];
+  readonly #simplified;
+  readonly #steps: readonly Step[];
+  readonly #saved = new Map<Tensor, Storage>();
+  readonly #lastReader = new Map<Tensor, number>();
+
+  constructor(
+    readonly graph: Graph,
+    readonly target: KernelTarget,
+    { fused = true, keep = [], assign = true }: PlanOptions,
+  ) {
+    this.keep = keep;
+    this.assignments = assign ? graph.assignments : [];
+    const roots = [...graph.outputs.values(), ...this.assignments.map(({ value }) => value), ...keep];
+    this.#simplified = simplify(graph, roots);
+    const kept = new Set(fused ? roots.map((root) => this.#resolve(root)) : graph.nodes.flatMap((node) => node.outputs));
+    const steps = fuse(this.#simplified, kept, target.limits.maxStorageBuffersPerShaderStage - 1);
+    this.#steps = overwritingLast(steps);
+  }
+
+  plan(): Plan {
+    this.#placeSources();
+    this.#findLastReaders();
+    this.#saveOldValues();
+    this.#steps.forEach((step, position) => {
+      if (step.kind === "view") this.#view(step.node);
+      else if (step.kind === "op") this.#op(step.node, position);
+      else this.#launch(sequenceOf(elementwiseKernel(step, this.#resolve)), step.nodes.at(-1), {
+        ...Object.fromEntries(step.inputs.map((input, i) => [`x${i}`, this.#storage(input)])),
+        y: this.#create(step.output),
+      });
+    });
+    this.#assign();
+    return this.#finish(
+      new Map([...this.graph.outputs].map(([name, tensor]) => [name, this.#output(tensor)])),
+      new Map(this.keep.map((tensor) => [tensor, this.#output(tensor)])),
+    );
+  }
+
+  readonly #resolve = (tensor: Tensor): Tensor => this.#simplified.resolve(tensor);
+
+  #newStorage(length: number, dtype: DType, home: Home): Storage {
+    const storage: Storage = { id: this.#storages.length, dtype, length, home, first: Number.POSITIVE_INFINITY, last: -1 };
+    this.#storages.push(storage);
+    return storage;
+  }
+
+  #create(tensor: Tensor): Storage {
+    const storage = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, { kind: "arena" });
+    this.#storageOf.set(tensor, storage);
+    return storage;
+  }
+
+  #storage(operand: Tensor): Storage {
+    const tensor = this.#resolve(operand);
+    const known = this.#storageOf.get(tensor);
+    if (known) return known;
+    const { source } = tensor.node;
+    if (source?.kind !== "literal") throw new GraphError(`plan: ${tensor.toString()} is used before it is computed.`);
+    const storage = this.#newStorage(1, "f32", { kind: "constant", data: [source.value] });
+    this.#storageOf.set(tensor, storage);
+    return storage;
+  }
+
+  #placeSources(): void {
+    for (const node of this.#simplified.nodes) {
+      const [tensor] = node.outputs;
+      const { source } = node;
+      if (!tensor || !source || source.kind === "literal") continue;
+      const storage = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, source);
+      this.#storageOf.set(tensor, storage);
+      if (source.kind === "input") this.#inputs.push({ name: source.name, storage });
+    }
+    // Variables that are only written have no live source node.
+    for (const { target } of this.assignments) {
+      const { source } = target.node;
+      if (!this.#storageOf.has(target) && source) this.#storageOf.set(target, this.#newStorage(sizeOf(target.shape), target.dtype, source as Home));
+    }
+  }
+
+  /** Last step that reads each tensor, counting reads through views. */
+  #findLastReaders(): void {
+    const base = new Map<Tensor, Tensor>();
+    const baseOf = (tensor: Tensor): Tensor => base.get(tensor) ?? tensor;
+    this.#steps.forEach((step, position) => {
+      const inputs = step.kind === "fused" ? step.inputs : step.node.inputs.map(this.#resolve);
+      if (step.kind === "view") {
+        const [output] = step.node.outputs;
+        const [input] = inputs;
+        if (output && input) base.set(output, baseOf(input));
+      }
+      for (const input of inputs) this.#lastReader.set(baseOf(input), position);
+    });
+    const forever = [...this.graph.outputs.values(), ...this.keep].map(this.#resolve);
+    for (const tensor of forever) this.#lastReader.set(baseOf(tensor), Number.POSITIVE_INFINITY);
+  }
+
+  #view(node: Node): void {
+    const [input] = node.inputs;
+    const [output] = node.outputs;
+    if (input && output) this.#storageOf.set(output, this.#storage(input));
+  }
+
+  #op(node: Node, position: number): void {
+    const { op } = node;
+    if (op?.lower.kind !== "kernels") return;
+    const lowered = op.lower.lower({
+      target: this.target,
+      inputs: node.inputs.map((input) => input.type),
+      outputs: node.outputs.map((output) => output.type),
+      attributes: node.attributes as never,
+    });
+    const sequence: KernelSequence = "kernels" in lowered ? lowered : sequenceOf(lowered);
+    const named: Record<string, Storage> = {};
+    const names = expandNames(op.inputs, node.inputs.length);
+    const results = expandNames(op.outputs, node.outputs.length);
+    node.inputs.forEach((input, i) => (named[names[i] ?? ""] = this.#storage(input)));
+    const { inPlace = {} } = op.lower;
+    node.outputs.forEach((output, i) => {
+      const name = results[i] ?? "";
+      const overwritten = inPlace[name];
+      const input = overwritten === undefined ? undefined : node.inputs[names.indexOf(overwritten)];
+      if (overwritten === undefined || !input) {
+        named[name] = this.#create(output);
+        return;
+      }
+      const source = this.#storage(input);
+      if (this.#mayOverwrite(this.#resolve(input), source, output, position)) this.#storageOf.set(output, source);
+      else {
+        const copy = this.#create(output);
+        this.#launch(sequenceOf(copyKernel(copy.length, copy.dtype)), node, { x: source, y: copy });
+        named[overwritten] = copy;
+      }
+    });
+    this.#launch(sequence, node, named);
+  }
+
+  /** A tensor may be overwritten by its last reader: an intermediate, or a variable that takes the very result. */
+  #mayOverwrite(input: Tensor, storage: Storage, output: Tensor, position: number): boolean {
+    if ((this.#lastReader.get(input) ?? position) > position) return false;
+    if (storage.home.kind === "arena") return true;
+    if (storage.home.kind !== "variable") return false;
+    return this.assignments.some(({ target, value }) => this.#storageOf.get(target) === storage && this.#resolve(value) === output);
+  }
+
+  #launch(sequence: KernelSequence, node: Node | undefined, named: Readonly<Record<string, Storage>>): void {
+    const temporaries = new Map(
+      sequence.temporaries.map(({ name, dtype, length }) => [name, this.#newStorage(length, dtype, { kind: "arena" })]),
+    );
+    for (const { kernel, bind } of sequence.kernels) {
+      if (kernel.grid.includes(0)) continue;
+      const position = this.#launches.length;
+      const storages = kernel.bindings.map((binding) => {
+        const name = bind[binding.name] ?? binding.name;
+        const storage = temporaries.get(name) ?? named[name];
+        if (!storage) throw new GraphError(`${kernel.name}: binding "${binding.name}" names the tensor "${name}", which is neither an input, an output nor a temporary of ${node?.op?.name ?? "the op"}.`);
+        storage.first = Math.min(storage.first, position);
+        storage.last = Math.max(storage.last, position);
+        return storage;
+      });
+      this.#launches.push({ kernel, storages, label: node?.op?.name ?? kernel.name, scope: node?.scope ?? "" });
+    }
+  }
+
+  /** Writes assigned variables at the end of the run; values that another assignment overwrites are saved first. */
+  #assign(): void {
+    const pending = this.assignments.flatMap(({ target, value }) => {
+      const to = this.#storageOf.get(target);
+      const from = this.#storage(value);
+      return to && to !== from ? [{ to, from }] : [];
+    });
+    const overwritten = new Set(pending.map(({ to }) => to));
+    const copy = (from: Storage, to: Storage): void => this.#launch(sequenceOf(copyKernel(to.length, to.dtype)), undefined, { x: from, y: to });
+    const safe = pending.map(({ to, from }) => {
+      if (!overwritten.has(from)) return { to, from };
+      const saved = this.#newStorage(from.length, from.dtype, { kind: "arena" });
+      copy(from, saved);
+      return { to, from: saved };
+    });
+    for (const { to, from } of safe) copy(from, to);
+  }
+
+  /** Outputs that are variables as they were before the run are copied before anything overwrites them. */
+  #saveOldValues(): void {
+    const assigned = new Set(this.assignments.map(({ target }) => target));
+    for (const tensor of [...this.graph.outputs.values(), ...this.keep]) {
+      if (!assigned.has(tensor) || this.#saved.has(tensor)) continue;
+      const saved = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, { kind: "output" });
+      this.#saved.set(tensor, saved);
+      this.#launch(sequenceOf(copyKernel(saved.length, saved.dtype)), undefined, { x: this.#storage(tensor), y: saved });
+    }
+  }
+
+  #output(tensor: Tensor): Storage {
+    const storage = this.#saved.get(tensor) ?? this.#storage(tensor);
+    if (storage.home.kind === "arena") storage.home = { kind: "output" };
+    return storage;
+  }
+
+  #finish(outputs: ReadonlyMap<string, Storage>, kept: ReadonlyMap<Tensor, Storage>): Plan {
+    const intermediates = this.#storages.filter((storage) => storage.home.kind === "arena" && storage.last >= 0);
+    const slots = packSlots(intermediates);
+    const peakBytes = slots.reduce((sum, slot) => sum + slot.bytes, 0);
+    const lowerBoundBytes = liveBytes(intermediates, this.#launches.length);
+    const flops = this.#launches.reduce((sum, { kernel }) => sum + kernel.cost.flops, 0);
+    const launches = this.#launches;
+    return {
+      launches,
+      slots,
+      inputs: this.#inputs,
+      storages: this.#storages,
+      outputs,
+      kept,
+      peakBytes,
+      lowerBoundBytes,
+      flops,
+      toString: () =>
+        [
+          `${launches.length} kernels, 1 submit, ${mebibytes(peakBytes)} MiB (lower bound ${mebibytes(lowerBoundBytes)})`,
+          ...launches.map(({ kernel, storages }, i) => `${i} ${kernel.name} [${kernel.grid.join(", ")}] ${storages.map(({ id }) => `#${id}`).join(" ")}`),
+        ].join("\n"),
+    };
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1);
+}
+
+/** Moves steps that overwrite an input behind all other steps, keeping dependencies: nobody may still want the old value. */
+function overwritingLast(steps: readonly Step[]): Step[] {
+  const late = new Set<Node>();
+  const first: Step[] = [];
+  const last: Step[] = [];
+  for (const step of steps) {
+    const nodes = step.kind === "fused" ? step.nodes : [step.node];
+    const overwrites = nodes.some((node) => node.op?.lower.kind === "kernels" && node.op.lower.inPlace !== undefined);
+    const depends = nodes.some((node) => node.inputs.some((input) => late.has(input.node)));
+    if (overwrites || depends) {
+      for (const node of nodes) late.add(node);
+      last.push(step);
+    } else first.push(step);
+  }
+  return [...first, ...last];
+}
+
+/** Largest first, each into the smallest slot that is free for its whole life; a new slot when there is none. */
+function packSlots(storages: readonly Storage[]): Slot[] {
+  const slots: Slot[] = [];
+  const bySize = [...storages].sort((a, b) => b.length - a.length || a.id - b.id);
+  for (const storage of bySize) {
+    const free = slots.filter((slot) => slot.tenants.every((other) => other.last < storage.first || storage.last < other.first));
+    const slot = free.at(-1);
+    if (slot) slot.tenants.push(storage);
+    else slots.push({ bytes: bindingBytes(storage), tenants: [storage] });
+  }
+  return slots;
+}
+
+function liveBytes(storages: readonly Storage[], launches: number): number {
+  const change = new Float64Array(launches + 2);
+  for (const storage of storages) {
+    const bytes = bindingBytes(storage);
+    change[storage.first] = (change[storage.first] ?? 0) + bytes;
+    change[storage.last + 1] = (change[storage.last + 1] ?? 0) - bytes;
+  }
+  let live = 0;
+  let most = 0;
+  for (const delta of change) {
+    live += delta;
+    most = Math.max(most, live);
+  }
+  return most;
+}

@@ -1,0 +1,38 @@
+import type { DType } from "@distilldrive/kernels";
+import { bufferUsage, mapRead } from "./gpu-constants.js";
+
+/** A typed range of a buffer. */
+export interface ReadRange {
+  readonly buffer: GPUBuffer;
+  /** Bytes. */
+  readonly offset: number;
+  /** Elements. */
+  readonly length: number;
+  readonly dtype: DType;
+}
+
+/** Copies ranges to the host: one staging buffer, one submit, one map. */
+export async function readBuffers(device: GPUDevice, ranges: readonly ReadRange[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
+  let total = 0;
+  const offsets = ranges.map(({ length }) => {
+    const at = total;
+    total += 4 * length;
+    return at;
+  });
+  const staging = device.createBuffer({ label: "readback", size: Math.max(4, total), usage: bufferUsage.mapRead | bufferUsage.copyDst });
+  try {
+    const encoder = device.createCommandEncoder();
+    ranges.forEach(({ buffer, offset, length }, position) => {
+      if (length > 0) encoder.copyBufferToBuffer(buffer, offset, staging, offsets[position] ?? 0, 4 * length);
+    });
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(mapRead);
+    const bytes = staging.getMappedRange().slice(0);
+    return ranges.map(({ length, dtype }, position) => {
+      const at = offsets[position] ?? 0;
+      return dtype === "f32" ? new Float32Array(bytes, at, length) : dtype === "i32" ? new Int32Array(bytes, at, length) : new Uint32Array(bytes, at, length);
+    });
+  } finally {
+    staging.destroy();
+  }
+}
