@@ -1,1 +1,3 @@
-export { default } from "../../tools/build/tsup.js";
+import preset from "../../tools/build/tsup.js";
+
+export default { ...preset, platform: "node" as const };

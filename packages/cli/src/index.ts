@@ -1,1 +1,3 @@
-export {};
+export { main } from "./main.js";
+export type { Io } from "./io.js";
+export { UsageError } from "./errors.js";
