@@ -87,7 +87,10 @@ export function birdsEyeSvg(options: BirdsEyeOptions): string {
 function regionFor({ region = DEFAULT_REGION, plan, expert }: BirdsEyeOptions): GroundRegion {
   let ahead = region.ahead;
   for (const path of [expert ?? [], plan?.waypoints ?? []]) {
-    for (let i = 1; i < path.length; i += 2) ahead = Math.max(ahead, (path[i] ?? 0) + MARGIN);
+    for (let i = 1; i < path.length; i += 2) {
+      const needed = (path[i] ?? 0) + MARGIN;
+      if (needed > ahead) ahead = needed;
+    }
   }
   return { ...region, ahead: Math.max(region.ahead, Math.min(ahead, FARTHEST)) };
 }

@@ -4,6 +4,8 @@ export { FAINTEST_MODE, modeOpacities, type PicturedPlan } from "./birds-eye-pla
 export { type GroundRegion } from "./ground-view.js";
 export { roadAround, type RoadMoment, type RoadOptions } from "./road.js";
 export { svgToPng, type PngOptions } from "./svg-to-png.js";
+export { CAMERA_ROWS, cameraStripFigure, type CameraName, type CameraStrip } from "./camera-strip.js";
+export { reportHtml, type Highlight, type Report, type ReportPicture } from "./report.js";
 export { lineChartSvg, type Curve, type LineChart } from "./line-chart.js";
 export { CONVENTIONS, plannerTextTable, type Convention, type PlannerResult } from "./planner-table.js";
 export { textTable, type TextCell, type TextTableOptions } from "./text-table.js";

@@ -1,4 +1,4 @@
-import { COMMANDS, type Command } from "@distilldrive/datasets";
+import type { Command } from "@distilldrive/datasets";
 import type { ConventionScores, PlanningTable } from "@distilldrive/metrics";
 import { element, type Content, type Markup } from "./markup.js";
 import { textTable, type TextCell } from "./text-table.js";
@@ -69,7 +69,7 @@ export function plannerTable(results: readonly PlannerResult[], convention: Conv
   const body = results.map(({ name, table, emphasis }, row) =>
     plannerRow(name, emphasis === true, [
       ...(rows[row] ?? []).map((value, column) => ({
-        text: formatValue(value, column < 4 ? 2 : 3, column < 4 ? 1 : 100),
+        text: formatValue(value, column < 4 ? 1 : 100),
         best: isBest(value, rows.map((values) => values[column] ?? null)),
         group: column === 4,
       })),
@@ -98,14 +98,14 @@ export function commandTable(results: readonly PlannerResult[]): Markup {
       element("th", { scope: "col", rowspan: 2 }, "Planner"),
       order.map((command, i) => element("th", { scope: "colgroup", colspan: 2, class: i > 0 ? "group" : null }, `${command} (${counts[i] ?? 0} samples)`)),
     ),
-    element("tr", {}, COMMANDS.map((_, i) => [element("th", { scope: "col", class: i > 0 ? "group" : null }, "L2 (m)"), element("th", { scope: "col" }, "Collision (%)")])),
+    element("tr", {}, order.map((_, i) => [element("th", { scope: "col", class: i > 0 ? "group" : null }, "L2 (m)"), element("th", { scope: "col" }, "Collision (%)")])),
   );
   const body = results.map(({ name, emphasis }, row) =>
     plannerRow(
       name,
       emphasis === true,
       (rows[row] ?? []).map((value, column) => ({
-        text: column % 2 === 0 ? formatValue(value, 2, 1) : formatValue(value, 3, 100),
+        text: formatValue(value, column % 2 === 0 ? 1 : 100),
         best: isBest(value, rows.map((others) => others[column] ?? null)),
         group: column > 0 && column % 2 === 0,
       })),
@@ -128,12 +128,13 @@ function plannerRow(name: string, emphasis: boolean, cells: readonly Cell[]): Ma
 }
 
 function tableFigure(title: string, note: string, head: Markup, body: Content): Markup {
-  const caption = element("caption", {}, element("span", { class: "caption-title" }, title), " ", element("span", { class: "caption-note" }, note));
+  const words = [element("span", { class: "caption-title" }, title), " ", element("span", { class: "caption-note" }, note)];
+  const caption = element("caption", {}, element("span", { class: "caption-text" }, words));
   return element("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": title }, element("table", {}, caption, head, element("tbody", {}, body)));
 }
 
-function formatValue(value: number | null, decimals: number, factor: number): string {
-  return value === null || !Number.isFinite(value) ? "–" : (value * factor).toFixed(decimals);
+function formatValue(value: number | null, factor: number): string {
+  return value === null || !Number.isFinite(value) ? "–" : (value * factor).toFixed(2);
 }
 
 /** Whether a value is the smallest of its column and better than at least one other. */
