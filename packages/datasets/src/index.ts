@@ -43,3 +43,6 @@ export {
   type ResolvedFeatureOptions,
   type Sample,
 } from "./features/sample.js";
+export { resolveSceneNames } from "./names.js";
+export { splitScenes, type SceneSplit } from "./split.js";
+export { anchorsFromJson, anchorsToJson, buildAnchors, MODES, type AnchorOptions, type Anchors } from "./anchors.js";
