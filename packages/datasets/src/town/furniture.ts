@@ -50,7 +50,8 @@ export function furnish(random: Random, network: Network, road: RoadShape, densi
     let s = from;
     let digging = works;
     while (s + BAY < to) {
-      const bend = Math.abs(curvePoint(road.curve, s + BAY / 2).curvature);
+      const { curvature } = curvePoint(road.curve, s + BAY / 2);
+      const bend = Math.abs(curvature);
       if (digging && s + SITE < to && bend < NEARLY_STRAIGHT && straight(road, s, s + SITE)) {
         place(KINDS.barrier, s + 1, 0, 0, 0.9);
         place(KINDS.barrier, s + SITE - 1, 0, 0, 0.9);
@@ -63,7 +64,7 @@ export function furnish(random: Random, network: Network, road: RoadShape, densi
         if (bend < PARKABLE && random.chance(occupied)) {
           place(KINDS.car, s + BAY / 2 + random.range(-0.4, 0.4), random.range(-0.12, 0.12), random.range(-0.02, 0.02), random.range(0.92, 1.04));
         }
-        s += BAY;
+        s += BAY / Math.min(1, 1 - middle * curvature); // the inside of a bend is shorter than the centre line
       }
     }
   }

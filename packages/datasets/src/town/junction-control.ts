@@ -1,4 +1,4 @@
-import type { Connector, Junction, JunctionPaths, Network, RoadLane } from "./network.js";
+import { CROSSING_SPAN, type Connector, type Junction, type JunctionPaths, type Network, type RoadLane } from "./network.js";
 import { rearOf, TIME_STEP, type Vehicle } from "./vehicle.js";
 
 /** m before the stop line within which standing still counts as having stopped. */
@@ -7,6 +7,8 @@ const STOPPED_WITHIN = 3;
 const ASK_WITHIN = 12;
 /** m kept free behind a vehicle that leaves a junction. */
 const EXIT_ROOM = 3;
+/** m/s^2, braking expected of a vehicle ahead when judging whether there will be room behind it. */
+const EXPECTED_BRAKING = 1.5;
 
 /** Somebody's wish to enter a junction. */
 interface Request {
@@ -30,7 +32,7 @@ export interface Surroundings {
   occupants(lane: RoadLane): readonly Vehicle[];
   /** m along the lane, of a vehicle's rear bumper (negative while it is on the lane before). */
   rearOn(vehicle: Vehicle, lane: RoadLane): number;
-  /** Whether people are on the crossing at the end ("leaving" the lane) or start of a lane. */
+  /** Whether people are in the way on the crossing at the start or end of a lane. */
   crossingBusy(lane: RoadLane, at: "start" | "end"): boolean;
 }
 
@@ -118,12 +120,15 @@ export class JunctionControl {
   private exitFree(vehicle: Vehicle, connector: Connector): boolean {
     const { surroundings } = this;
     if (surroundings.crossingBusy(connector.to, "start") || surroundings.crossingBusy(connector.from, "end")) return false;
-    let room = vehicle.model.size[0] + EXIT_ROOM + (connector.to.crossed[0]?.to ?? 0);
+    const [crossed] = connector.to.crossed;
+    const kept = crossed !== undefined && crossed.from < CROSSING_SPAN[1] ? crossed.to : 0;
+    let room = kept + vehicle.model.size[0] + EXIT_ROOM;
     for (const holder of this.holders) {
       if (holder.connector.to === connector.to) room += holder.vehicle.model.size[0] + EXIT_ROOM;
     }
     return surroundings.occupants(connector.to).every((other) => {
-      return other.speed > 2.5 || surroundings.rearOn(other, connector.to) > room;
+      const stopsAt = surroundings.rearOn(other, connector.to) + (other.speed * other.speed) / (2 * EXPECTED_BRAKING);
+      return stopsAt > room;
     });
   }
 }

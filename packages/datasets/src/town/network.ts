@@ -216,7 +216,7 @@ export class Network {
       const { direction, road, end, halfWidths } = arm;
       return { direction, road, end, pose, cut, halfWidths, crossing, major: direction % 2 === majorAxis };
     });
-    const cycle = random.range(22, 34);
+    const cycle = random.range(18, 28);
     return { key: name, center: [x, y], arms, control, cycle, phase: random.range(0, cycle) };
   }
 
@@ -289,5 +289,5 @@ function endPose(curve: Curve): Pose {
 
 function pickControl(random: Random, arms: number): Control {
   const kinds: readonly Control[] = ["priority", "all-way-stop", "signals"];
-  return kinds[random.weighted(arms === 3 ? [0.6, 0.25, 0.15] : [0.35, 0.35, 0.3])] as Control;
+  return kinds[random.weighted(arms === 3 ? [0.7, 0.15, 0.15] : [0.5, 0.25, 0.25])] as Control;
 }

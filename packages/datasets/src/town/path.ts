@@ -3,7 +3,7 @@ import type { Connector, Network, RoadLane, TownLane, Turn } from "./network.js"
 import type { Random } from "./random.js";
 
 /** m/s^2; how early a driver begins to slow down for a curve or a lower speed limit. */
-const ANTICIPATED_BRAKING = 1.2;
+const ANTICIPATED_BRAKING = 1.4;
 
 /** The lanes a vehicle drives, one after the other, and how fast it may be on them. */
 export interface Path {
@@ -93,7 +93,7 @@ export function drawRoute(
     const easy = possible.filter((connector) => sharpestCurvature(connector.curve) * smallestRadius <= 1);
     const choices = easy.length > 0 ? easy : possible;
     if (choices.length === 0) break;
-    const weights = choices.map((connector) => (connector.turn === "straight" ? 0.5 : 0.25));
+    const weights = choices.map((connector) => (connector.turn === "straight" ? 0.4 : 0.3));
     const drawn = choices[random.weighted(weights)] as Connector;
     const wished = choices.find((connector) => connector.turn === wishes[junction]);
     const connector = wished ?? drawn;

@@ -15,16 +15,16 @@ const CROSSING_LINES = [-1.35, -0.45, 0.45, 1.35] as const;
 /** m from the edge of the road to the lines people walk on; the outermost is for those who stand. */
 const SIDEWALK_LINES = [1, 2.1, 3.2] as const;
 
-/** What traffic needs to know of a crossing; the vehicles set `threatened`, the people the rest. */
+/** What traffic needs to know of a crossing; the vehicles set `threatened` and `blocked`, the people the rest. */
 export interface CrossingState {
   readonly crossing: Crossing;
   readonly people: readonly CrossingPerson[];
-  /** Somebody is on the road. */
-  occupied: boolean;
   /** Somebody waits at the edge. */
   waiting: boolean;
   /** A vehicle is on the crossing or too near to stop. */
   threatened: boolean;
+  /** A vehicle stands on the crossing: those who wait will have to wait longer, nobody else need stop for them. */
+  blocked: boolean;
 }
 
 /** Somebody who crosses the road when the traffic lets them. */
@@ -56,7 +56,7 @@ export function drawPersonSize(random: Random): readonly [number, number, number
 export function drawCrossing(random: Random, crossing: Crossing, steps: number, density: number): CrossingState {
   const people: CrossingPerson[] = [];
   for (const line of CROSSING_LINES) {
-    if (!random.chance(Math.min(1, 0.3 * density))) continue;
+    if (!random.chance(Math.min(1, 0.1 * density))) continue;
     const sense = random.chance(0.5) ? 1 : -1;
     people.push({
       size: drawPersonSize(random),
@@ -69,12 +69,11 @@ export function drawCrossing(random: Random, crossing: Crossing, steps: number, 
       committed: false,
     });
   }
-  return { crossing, people, occupied: false, waiting: false, threatened: false };
+  return { crossing, people, waiting: false, threatened: false, blocked: false };
 }
 
-/** Moves the people of a crossing one step and clears `threatened` for the vehicles to set again. */
+/** Moves the people of a crossing one step and clears what the vehicles report, for the vehicles to set again. */
 export function advanceCrossing(state: CrossingState, step: number): void {
-  state.occupied = false;
   state.waiting = false;
   for (const person of state.people) {
     if (step < person.leaves) continue;
@@ -91,13 +90,25 @@ export function advanceCrossing(state: CrossingState, step: number): void {
     const goal = person.committed ? far + HOME_DISTANCE : -(near + CURB_DISTANCE);
     const allowed = Math.sqrt(2 * PACE * Math.max(0, goal - q));
     const target = Math.min(person.pace, allowed);
-    const before = person.speed;
-    person.speed = Math.min(target, before + PACE * TIME_STEP);
+    person.speed = Math.min(target, person.speed + PACE * TIME_STEP);
     if (person.speed < 0.02) person.speed = 0;
     person.q += sense * person.speed * TIME_STEP;
-    if (person.committed && sense * person.q < far + CURB_DISTANCE - 0.2) state.occupied = true;
   }
   state.threatened = false;
+  state.blocked = false;
+}
+
+/**
+ * Whether anybody who crosses is on a strip of the road, or will get there within some time.
+ * @param q m, middle of the strip, left of the crossing's pose
+ * @param halfWidth m, of the strip with the distance to keep
+ * @param time s
+ */
+export function inTheWay(state: CrossingState, q: number, halfWidth: number, time: number): boolean {
+  return state.people.some(({ committed, sense, pace, q: at }) => {
+    const past = sense * (at - q);
+    return committed && past < halfWidth && past > -halfWidth - pace * time;
+  });
 }
 
 /** Where somebody at a crossing is. */

@@ -6,7 +6,7 @@ import { Random, STREAMS } from "./random.js";
 import type { Vehicle } from "./vehicle.js";
 
 /** m between vehicles on a lane, on average, at density 1. */
-const MEAN_SPACING = 62;
+const MEAN_SPACING = 90;
 /** m/s^2 of braking that is enough, at the start, for whatever is ahead. */
 const START_BRAKING = 1.5;
 
@@ -23,6 +23,7 @@ export function makeVehicle(id: number, model: VehicleModel, path: Path, s: numb
     granted: -1,
     stoppedOn: -1,
     askingSince: -1,
+    departure: 0,
     gone: false,
   };
 }

@@ -87,14 +87,17 @@ function attemptScene(seed: number, attempt: number, settings: Settings): Scene 
   if (first === null) return null;
 
   const model = egoModel(random);
-  const wait = random.range(5, 55) + 0.8 * WARM_UP * first.speedLimit;
-  const s = Math.max(model.size[0] + 1, first.stopLine - wait);
+  // Some scenes begin at the stop line, where the ego has waited.
+  const waits = random.chance(0.15);
+  const away = waits ? random.range(0.5, 3) : random.range(3, 45) + 0.8 * WARM_UP * first.speedLimit;
+  const s = Math.max(model.size[0] + 1, first.stopLine - away);
   // A junction that is passed before the recording starts does not count.
-  const early = (first.stopLine - s) / first.speedLimit < WARM_UP + 1;
+  const early = !waits && (first.stopLine - s) / first.speedLimit < WARM_UP + 1;
   const route = drawRoute(network, first, seconds + 12, random, early ? [wish, wish] : [wish], 0, () => true);
   const path = makePath(route, model.driver);
-  const speed = random.chance(0.1) ? 0 : startSpeed(path, first, s, Infinity, 0) * random.range(0.5, 1);
-  const ego = makeVehicle(0, model, path, s, speed);
+  const speed = waits ? 0 : startSpeed(path, first, s, Infinity, 0) * random.range(0.5, 1);
+  const departure = waits ? Math.round((WARM_UP + random.range(-0.5, 4)) / TIME_STEP) : 0;
+  const ego = { ...makeVehicle(0, model, path, s, speed), departure };
   const area = selectArea(network, route.filter(isRoadLane), wayPoints(path, s, seconds));
   const vehicles = populate(key, network, area, ego, seconds + 10, settings.traffic);
   const wander = drawWander(random, model.offset);

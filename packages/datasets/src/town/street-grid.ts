@@ -60,7 +60,7 @@ export class StreetGrid {
   /** @param key seed and attempt, unsigned 32-bit */
   constructor(private readonly key: readonly [number, number]) {
     const random = new Random(key, STREAMS.scene, 1);
-    this.spacing = [random.range(95, 145), random.range(95, 145)];
+    this.spacing = [random.range(88, 130), random.range(88, 130)];
     this.rotation = random.range(-Math.PI, Math.PI);
     this.laneWidth = random.range(3.3, 3.7);
   }
@@ -177,7 +177,7 @@ export class StreetGrid {
     const across = arm % 2 === 0;
     const random = new Random(this.key, STREAMS.line, across ? 0 : 1, across ? j : i);
     const lanes = random.chance(0.35) ? 2 : 1;
-    return { lanes, speedLimit: lanes === 2 ? random.range(10, 15) : random.range(5.5, 12) };
+    return { lanes, speedLimit: lanes === 2 ? random.range(10.5, 14.5) : random.range(7, 12) };
   }
 }
 

@@ -1,15 +1,21 @@
 import { JunctionControl, type Surroundings } from "./junction-control.js";
 import type { Crossing, Network, RoadLane, TownLane } from "./network.js";
+import { MEDIAN } from "./street-grid.js";
 import { laneIndexAt } from "./path.js";
-import { advanceCrossing, type CrossingState } from "./pedestrians.js";
-import { advance, rearOf, wishedAcceleration, type Obstacle, type Vehicle } from "./vehicle.js";
+import { advanceCrossing, inTheWay, type CrossingState } from "./pedestrians.js";
+import { advance, rearOf, wishedAcceleration, type Leader, type Vehicle } from "./vehicle.js";
 
 /** m that drivers look ahead. */
 const SIGHT = 110;
-/** m before a crossing or a stop line where vehicles stop. */
+/** m before a crossing where vehicles stop. */
 const STOP_MARGIN = 0.5;
 /** m/s^2, braking that a driver accepts to let somebody cross who waits at the edge. */
 const COURTESY_BRAKING = 1.8;
+
+/** m between a lane and somebody who has crossed it when the first vehicle may go. */
+const CLEARANCE = 0.8;
+/** s that a vehicle takes, from where it waits for a junction, to be past a crossing behind it. */
+const TYPICAL_PASSAGE = 7;
 
 const NOBODY: readonly Vehicle[] = [];
 
@@ -37,7 +43,9 @@ export class Traffic {
       occupants: (lane) => this.onLane.get(lane) ?? NOBODY,
       rearOn: (vehicle, lane) => rearOf(vehicle) - startOf(vehicle, lane),
       crossingBusy: (lane, at) => lane.crossed.some(({ crossing, from }) => {
-        return (from < lane.curve.length / 2) === (at === "start") && this.crossings.get(crossing)?.occupied === true;
+        const state = this.crossings.get(crossing);
+        const atStart = from < lane.curve.length / 2;
+        return atStart === (at === "start") && state !== undefined && inTheWay(state, crossingSide(lane, atStart), lane.width, TYPICAL_PASSAGE);
       }),
     };
   }
@@ -49,7 +57,7 @@ export class Traffic {
     const active = this.vehicles.filter((vehicle) => !vehicle.gone);
     for (const vehicle of active) this.askForJunction(vehicle);
     for (const control of this.controls.values()) control.decide();
-    const wishes = active.map((vehicle) => wishedAcceleration(vehicle, this.obstacles(vehicle)));
+    const wishes = active.map((vehicle) => this.wish(vehicle));
     active.forEach((vehicle, index) => advance(vehicle, wishes[index] as number));
     this.step++;
   }
@@ -73,6 +81,7 @@ export class Traffic {
     const lane = path.lanes[at];
     const connector = path.lanes[at + 1];
     if (lane?.kind !== "road" || connector?.kind !== "connector" || vehicle.granted > at) return;
+    if (this.step < vehicle.departure) return;
     const distance = (path.starts[at] as number) + lane.stopLine - vehicle.s;
     if (distance > SIGHT) return;
     let control = this.controls.get(connector.junction.key);
@@ -87,30 +96,28 @@ export class Traffic {
     control.ask(vehicle, lane, connector, distance, first, this.step);
   }
 
-  private obstacles(vehicle: Vehicle): Obstacle[] {
-    const found: Obstacle[] = [];
+  /** What the driver wishes, given the vehicle ahead and the next place to stop. */
+  private wish(vehicle: Vehicle): number {
     const { path } = vehicle;
-    for (let index = vehicle.lane; index < path.lanes.length; index++) {
+    let stop = Infinity;
+    let leader: Leader | null = null;
+    for (let index = vehicle.lane; index < path.lanes.length && leader === null; index++) {
       const lane = path.lanes[index] as TownLane;
       const start = path.starts[index] as number;
       if (start - vehicle.s > SIGHT) break;
-      const leader = this.leaderOn(vehicle, lane, start);
-      if (leader !== null) found.push(leader);
-      if (lane.kind === "road") {
-        this.addCrossings(vehicle, lane, start, found);
-        if (index + 1 < path.lanes.length && vehicle.granted <= index) {
-          const gap = start + lane.stopLine - vehicle.s;
-          found.push({ gap: gap + vehicle.model.driver.standstillGap - STOP_MARGIN, speed: 0 });
-          break;
-        }
+      leader = this.leaderOn(vehicle, lane, start);
+      if (lane.kind !== "road") continue;
+      stop = Math.min(stop, this.stopAtCrossing(vehicle, lane, start));
+      if (index + 1 < path.lanes.length && vehicle.granted <= index) {
+        stop = Math.min(stop, start + lane.stopLine - vehicle.s);
+        break;
       }
-      if (leader !== null) break;
     }
-    return found;
+    return wishedAcceleration(vehicle, leader, stop);
   }
 
   /** The nearest vehicle ahead on a lane, or on another connector from the same lane while it is still in the way. */
-  private leaderOn(vehicle: Vehicle, lane: TownLane, start: number): Obstacle | null {
+  private leaderOn(vehicle: Vehicle, lane: TownLane, start: number): Leader | null {
     let gap = Infinity;
     let speed = 0;
     const consider = (other: Vehicle, on: TownLane, clear: number): void => {
@@ -138,23 +145,36 @@ export class Traffic {
     return gap === Infinity ? null : { gap, speed };
   }
 
-  private addCrossings(vehicle: Vehicle, lane: RoadLane, start: number, found: Obstacle[]): void {
+  /**
+   * Tells the crossings of a lane whether this vehicle threatens who would cross now.
+   * @returns m to where the vehicle has to stop for people, or Infinity
+   */
+  private stopAtCrossing(vehicle: Vehicle, lane: RoadLane, start: number): number {
+    let stop = Infinity;
+    const v = vehicle.speed;
     for (const { crossing, from, to } of lane.crossed) {
       const state = this.crossings.get(crossing);
       if (state === undefined || rearOf(vehicle) > start + to + 0.5) continue;
       const distance = start + from - vehicle.s;
-      const v = vehicle.speed;
+      if (distance < 0 || (v > 0.3 && distance < 2 + 0.8 * v + (v * v) / 3.2)) state.threatened = true;
       if (distance < 0) {
-        state.threatened = true;
+        state.blocked ||= v < 1;
         continue;
       }
-      if (distance < 2 + 0.8 * v + (v * v) / (2 * 1.6) && v > 0.3) state.threatened = true;
-      const couldStop = (v * v) / (2 * Math.max(0.1, distance - STOP_MARGIN)) < COURTESY_BRAKING;
-      if (state.occupied || (state.waiting && couldStop)) {
-        found.push({ gap: distance + vehicle.model.driver.standstillGap - STOP_MARGIN, speed: 0 });
-      }
+      const room = distance - STOP_MARGIN;
+      const couldStop = (v * v) / (2 * Math.max(0.1, room)) < COURTESY_BRAKING;
+      const side = crossingSide(lane, from < lane.curve.length / 2);
+      const passage = 1 + (distance + to - from + vehicle.model.size[0]) / Math.max(v, 2.5);
+      const people = inTheWay(state, side, lane.width / 2 + CLEARANCE, passage);
+      if (people || (state.waiting && !state.blocked && couldStop)) stop = Math.min(stop, room);
     }
+    return stop;
   }
+}
+
+/** Middle of a lane where it passes a crossing, m to the left of the crossing's pose (which looks outwards). */
+function crossingSide(lane: RoadLane, atStart: boolean): number {
+  return (atStart ? -1 : 1) * (MEDIAN / 2 + (lane.slot + 0.5) * lane.width);
 }
 
 /** m along a vehicle's path where a lane that it is on (or just left) begins. */

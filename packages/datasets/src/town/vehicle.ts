@@ -3,6 +3,8 @@ import { laneIndexAt, pathPoint, speedAt, type Path } from "./path.js";
 
 /** s between simulation steps, and between frames. */
 export const TIME_STEP = 0.1;
+/** m/s^2, even braking towards a place to stop. */
+const STOP_BRAKING = 1.7;
 /** s ahead at which a driver looks up the allowed speed; also the time in which a difference is made good. */
 const PREVIEW = 0.5;
 /** Exponent of the model's free-road term. */
@@ -27,6 +29,8 @@ export interface Vehicle {
   stoppedOn: number;
   /** Step since which the vehicle has been asking for its connector, or -1. */
   askingSince: number;
+  /** Step before which the vehicle does not ask for a connector. */
+  readonly departure: number;
   /** The path is driven to its end. */
   gone: boolean;
 }
@@ -70,17 +74,19 @@ export function motionOf(vehicle: Vehicle, out: Motion): Motion {
   return out;
 }
 
-/** Something a driver keeps distance from: m to it (bumper to bumper) and its speed along the path, m/s. */
-export interface Obstacle {
+/** A vehicle that a driver keeps distance from: m to it (bumper to bumper) and its speed along the path, m/s. */
+export interface Leader {
   readonly gap: number;
   readonly speed: number;
 }
 
 /**
- * Wished acceleration (m/s^2): the intelligent driver model towards every obstacle, and a look ahead at the speeds
- * the path allows.
+ * Wished acceleration (m/s^2): the intelligent driver model towards the leader, and a look ahead at the speeds that
+ * the path and the next place to stop allow.
+ * @param leader the vehicle ahead, or null
+ * @param stop m to the nearest place where the vehicle has to stop, Infinity for none
  */
-export function wishedAcceleration(vehicle: Vehicle, obstacles: readonly Obstacle[]): number {
+export function wishedAcceleration(vehicle: Vehicle, leader: Leader | null, stop: number): number {
   const { driver, rearOverhang } = vehicle.model;
   const v = vehicle.speed;
   const rearAxle = rearOf(vehicle) + rearOverhang;
@@ -89,13 +95,19 @@ export function wishedAcceleration(vehicle: Vehicle, obstacles: readonly Obstacl
   const freeTerm = driver.acceleration * (1 - Math.pow(v / free, FREE_EXPONENT));
   const preview = (speedAt(vehicle.path, rearAxle + v * PREVIEW) - v) / PREVIEW;
   let wished = Math.max(-2.2, Math.min(driver.acceleration, preview, Math.max(freeTerm, -1)));
-  for (const { gap, speed } of obstacles) {
-    const desired = driver.standstillGap + Math.max(
-      0,
-      v * driver.headway + (v * (v - speed)) / (2 * Math.sqrt(driver.acceleration * driver.braking)),
-    );
-    const ratio = desired / Math.max(gap, 0.1);
-    wished = Math.min(wished, driver.acceleration * (1 - Math.pow(Math.min(v / free, 1), FREE_EXPONENT) - ratio * ratio));
+  if (stop < Infinity) {
+    const left = Math.max(0, stop);
+    const even = (Math.sqrt(2 * STOP_BRAKING * Math.max(0, left - v * PREVIEW)) - v) / PREVIEW;
+    // Where even braking is no longer enough, brake as hard as it takes.
+    const needed = -(v * v) / (2 * Math.max(left, 0.05));
+    wished = Math.min(wished, needed < -STOP_BRAKING ? Math.min(needed, even) : even);
+  }
+  if (leader !== null) {
+    const closing = (v * (v - leader.speed)) / (2 * Math.sqrt(driver.acceleration * driver.braking));
+    const desired = driver.standstillGap + Math.max(0, v * driver.headway + closing);
+    const ratio = desired / Math.max(leader.gap, 0.1);
+    const interaction = driver.acceleration * (1 - Math.pow(Math.min(v / free, 1), FREE_EXPONENT) - ratio * ratio);
+    wished = Math.min(wished, interaction);
   }
   return Math.max(wished, -driver.hardestBraking);
 }
