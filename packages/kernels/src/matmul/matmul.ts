@@ -89,7 +89,7 @@ const knownSubgroups: readonly number[] = [4, 8, 16];
 
 function registerTile({ m, n }: MatmulShape, target: KernelTarget): RegisterTile {
   const subgroup = knownSubgroups.includes(target.subgroupSize) ? target.subgroupSize : 0;
-  const rowsFor = (count: number, most: number): number => (count >= most ? most : count >= 4 ? 4 : 1);
+  const rowsFor = (count: number, most: number): number => (count > 2 ? most : 2);
   // Few columns would leave lanes idle: then the rows are spread over the lanes.
   const laneAxis = n < 16 && m > n ? "m" : "n";
   const [lanesAlong, rowsAlong] = laneAxis === "n" ? [n, m] : [m, n];
