@@ -57,6 +57,11 @@ function backward(node: Node, wanted: ReadonlySet<Node>, cotangents: Map<Tensor,
     return cotangent ? broadcastTo(cotangent, output.shape) : undefined;
   });
   if (outputs.every((cotangent) => cotangent === undefined)) return;
+  const { differentiable } = node.op.vjp;
+  const stuck = node.outputs.findIndex((_, i) => outputs[i] !== undefined && differentiable?.includes(node.op?.outputs[i] ?? "") === false);
+  if (stuck >= 0) {
+    throw new GraphError(`gradients: the loss depends on output "${node.op.outputs[stuck] ?? ""}" of ${node.op.name}, which carries no gradient, expected ${differentiable?.join(", ") ?? ""}. Wrap it in stopGradient.`);
+  }
   const context: VjpContext<never> = {
     inputs: node.inputs,
     outputs: node.outputs,

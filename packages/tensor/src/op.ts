@@ -77,6 +77,8 @@ export type Vjp<Attributes> =
   | {
       /** Which inputs and outputs the rule reads, by name: they stay alive until the backward pass. */
       readonly saves: readonly string[];
+      /** Outputs that carry a gradient, by name; default all. The others only serve the backward pass. */
+      readonly differentiable?: readonly string[];
       /** Whether recomputing the op in the backward pass is cheaper than keeping its outputs. */
       readonly recompute: "cheap" | "costly";
       /**

@@ -32,3 +32,14 @@ export function defineKernelOp<Attributes extends object>({ kernels, inPlace, ..
     },
   });
 }
+
+/** The same sequence with external tensors under other names: how optional inputs get the names of variadic ones. */
+export function renameTensors(sequence: KernelSequence, names: Readonly<Record<string, string>>): KernelSequence {
+  return {
+    ...sequence,
+    kernels: sequence.kernels.map(({ kernel, bind }) => ({
+      kernel,
+      bind: Object.fromEntries(Object.entries(bind).map(([binding, tensor]) => [binding, names[tensor] ?? tensor])),
+    })),
+  };
+}

@@ -59,6 +59,7 @@ export const layerNormOp = defineKernelOp<{ readonly eps: number }>({
   kernels: ({ target, inputs: [x], attributes: { eps } }) => layerNormKernel({ ...rows(x), eps }, target),
   vjp: {
     saves: ["x", "weight", "mean", "rstd"],
+    differentiable: ["y"],
     recompute: "cheap",
     rule: ({ inputs: [x, weight], outputs: [, mean, rstd], cotangents: [dy], needs }) => {
       if (!x || !weight || !mean || !rstd || !dy) return [];

@@ -3,7 +3,7 @@ import { applyOp, graphOf, type Operand, type Tensor } from "../graph.js";
 import type { Draw, OpDefinition, Sample } from "../op.js";
 import { formatType, sameShape, sizeOf, type TensorType, typeOf } from "../shape.js";
 import { greater, mul } from "./elementwise.js";
-import { defineKernelOp } from "./kernel-op.js";
+import { defineKernelOp, renameTensors } from "./kernel-op.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./reshape.js";
 
@@ -66,7 +66,7 @@ export const matmulOp: OpDefinition<MatmulAttributes> = defineKernelOp({
     const { transposeA, transposeB, reduceBatch, bias, activation } = attributes;
     const { batch, m, n, k, batchA, batchB } = sizesOf(a, b, attributes);
     const sequence = matmulPlan({ batch, m, n, k, transposeA, transposeB, batchA, batchB, reduceBatch, epilogue: { bias, activation } }, target);
-    return bias ? renamed(sequence, "bias", "bias0") : sequence;
+    return renameTensors(sequence, { bias: "bias0" });
   },
   vjp: {
     saves: ["a", "b", "out"],
@@ -103,17 +103,6 @@ function matmulSample(draw: Draw): Sample<MatmulAttributes> {
       ...(bias ? [typeOf([n])] : []),
     ],
     attributes: { transposeA, transposeB, reduceBatch, bias, activation: draw.boolean() ? "relu" : "none" },
-  };
-}
-
-/** The same sequence with an external tensor under another name. */
-function renamed(sequence: KernelSequence, from: string, to: string): KernelSequence {
-  return {
-    ...sequence,
-    kernels: sequence.kernels.map(({ kernel, bind }) => ({
-      kernel,
-      bind: Object.fromEntries(Object.entries(bind).map(([binding, tensor]) => [binding, tensor === from ? to : tensor])),
-    })),
   };
 }
 

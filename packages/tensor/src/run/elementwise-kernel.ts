@@ -62,7 +62,8 @@ export function elementwiseKernel(group: FusedGroup, resolve: (tensor: Tensor) =
     const offset = terms.length > 0 ? terms.join(" + ") : "0u";
     const vector = width === 4 && own.at(-1) === 1;
     if (vector) elements[`x${position}`] = { f32: "vec4f", i32: "vec4i", u32: "vec4u" }[input.dtype];
-    body.push(`let v${position} = T(x${position}[${vector ? `(${offset}) / 4u` : offset}]);`);
+    const element = `x${position}[${vector ? `(${offset}) / 4u` : offset}]`;
+    body.push(`let v${position} = T(${vector || input.dtype === "f32" ? element : `f32(${element})`});`);
   });
 
   const inside = new Set(group.nodes);

@@ -1,0 +1,29 @@
+import { lawRuns } from "@distilldrive/testkit";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import type { AnyOp } from "./op.js";
+import { allOps } from "./ops/index.js";
+import { type Device, openDevice } from "./run/device.js";
+import { checkForward, checkGradient, drawCase } from "./testing/laws.js";
+
+/** Random cases an op; the nightly run raises it. */
+const runs = Number(process.env["DISTILLDRIVE_LAW_RUNS"] ?? 12);
+
+describe("op laws [gpu]", () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await openDevice();
+  });
+  afterAll(() => {
+    device.close();
+  });
+  const cases = (op: AnyOp, check: (g: fc.GeneratorValue) => Promise<void>): Promise<void> =>
+    fc.assert(fc.asyncProperty(fc.gen(), check), lawRuns({ runs, name: op.name }));
+
+  for (const op of allOps) {
+    test(`${op.name}: the device computes the reference, twice the same`, () => cases(op, (g) => checkForward(device, op, drawCase(op, g))));
+    if (!("none" in op.vjp)) {
+      test(`${op.name}: its gradient is right, and the device computes it`, () => cases(op, (g) => checkGradient(device, op, drawCase(op, g))));
+    }
+  }
+});
