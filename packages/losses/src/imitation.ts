@@ -1,4 +1,4 @@
-import { add, argMax, cumsum, div, gather, max, maximum, mean, mul, reshape, sum, type Tensor } from "@distilldrive/tensor";
+import { add, cumsum, div, gather, max, maximum, mean, mul, reshape, sum, type Tensor } from "@distilldrive/tensor";
 import { focalLoss, softLabelLoss } from "./classification.js";
 import { nearestMode, PAPER_LABELS, softLabels, type SoftLabelOptions } from "./nearest-mode.js";
 import { F32_EPSILON, l1, maskedL1, type Normaliser, summedL1 } from "./regression.js";
@@ -107,9 +107,7 @@ export function planningTerms(plan: ImitationOutputs["plan"], targets: Imitation
     regression: () => maskedL1(nearest.best, targets.egoFuture, targets.egoFutureMask, options.normaliser),
     status: () => {
       if (plan.status.at(1) === 1) return l1(reshape(plan.status, [lanes, 10]), targets.egoStatus);
-      // As published: the mode with the highest label; with equal distances the same one the regression takes.
-      const mode = argMax(soft, 1);
-      const own = gather(modesOfCommand(plan.status, targets.command, modes), reshape(mode, [lanes, 1]), { batchDims: 1 });
+      const own = gather(modesOfCommand(plan.status, targets.command, modes), reshape(nearest.index, [lanes, 1]), { batchDims: 1 });
       return l1(reshape(own, [lanes, 10]), targets.egoStatus);
     },
     classification: () =>

@@ -1,1 +1,10 @@
-export {};
+export { createStudent, studentMemory } from "./student.js";
+export type { ForwardOptions, Student } from "./student.js";
+export { studentInputs, studentTargets } from "./inputs.js";
+export type { StudentInputs, StudentTargets } from "./inputs.js";
+export { plannerConfigOf, STUDENT_PRESETS } from "./config.js";
+export type { StudentConfig, StudentPreset } from "./config.js";
+export { imagePosition, tokenRays } from "./image-position.js";
+export type { ImagePosition, RigCamera } from "./image-position.js";
+export { anchorGrid, perception } from "./perception.js";
+export type { Perception } from "./perception.js";

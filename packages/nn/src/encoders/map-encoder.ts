@@ -36,7 +36,7 @@ export interface MapEncoderConfig {
 export interface MapLines {
   /** [B, L, P, 2] m, model frame */
   readonly points: Tensor;
-  /** [B, L] i32 class; -1 for padding */
+  /** [B, L] i32 class; any value for padding */
   readonly label: Tensor;
   /** [B, L] 1 where there is a line */
   readonly mask: Tensor;

@@ -3,7 +3,7 @@ import {
   attention,
   concat,
   dropout,
-  matmul,
+  linear as linearOp,
   parameter,
   slice,
   split,
@@ -47,7 +47,7 @@ export function multiheadAttention(channels: number, heads: number): MultiheadAt
     const bias = x.graph.variable(in_proj_bias);
     const whole = count === 3;
     const rows = (of: Tensor): Tensor => (whole ? of : slice(of, 0, first * channels, (last + 1) * channels));
-    const projected = add(matmul(x, rows(weight), { transposeB: true }), rows(bias));
+    const projected = linearOp(x, rows(weight), rows(bias));
     return count === 1 ? [projected] : split(projected, -1, new Array<number>(count).fill(channels));
   };
   const projectAll = (query: Tensor, key: Tensor, value: Tensor): readonly Tensor[] => {

@@ -1,4 +1,4 @@
-import { add, relu, type Tensor, xavierUniform } from "@distilldrive/tensor";
+import { add, type Tensor, xavierUniform } from "@distilldrive/tensor";
 import { dropoutIn } from "./attention.js";
 import type { ForwardContext } from "./block.js";
 import { linear, type Linear } from "./linear.js";
@@ -28,7 +28,7 @@ export function asymmetricFfn(channels: number, hiddenChannels: number): Asymmet
   const identity_fc = xavier(channels, channels);
   const apply = (x: Tensor, context: ForwardContext): Tensor => {
     const y = pre_norm(x);
-    const hidden = dropoutIn(context, relu(inner(y)));
+    const hidden = dropoutIn(context, inner(y, "relu"));
     return add(identity_fc(y), dropoutIn(context, outer(hidden)));
   };
   return Object.assign(apply, { pre_norm, layers: [[inner], outer] as const, identity_fc });

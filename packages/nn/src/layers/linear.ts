@@ -1,9 +1,8 @@
-import { add, fanInUniform, matmul, parameter, type Tensor, type Variable } from "@distilldrive/tensor";
-import type { Initializer } from "@distilldrive/tensor";
+import { fanInUniform, type Initializer, linear as linearOp, parameter, type Tensor, type Variable } from "@distilldrive/tensor";
 
-/** y = x W^T + b. */
+/** y = activation(x W^T + b), in one kernel. */
 export interface Linear {
-  (x: Tensor): Tensor;
+  (x: Tensor, activation?: "none" | "relu"): Tensor;
   /** [out, in] */
   readonly weight: Variable;
   /** [out] */
@@ -30,13 +29,13 @@ export interface LinearInit {
 export function linear(inChannels: number, outChannels: number, init: LinearInit = {}): Linear {
   const weight = parameter([outChannels, inChannels], init.weight ?? fanInUniform(inChannels));
   const bias = parameter([outChannels], init.bias ?? fanInUniform(inChannels));
-  const apply = (x: Tensor): Tensor => add(matmul(x, weight, { transposeB: true }), bias);
+  const apply = (x: Tensor, activation: "none" | "relu" = "none"): Tensor => linearOp(x, weight, bias, activation);
   return Object.assign(apply, { weight, bias });
 }
 
 /** Linear layer without bias: x [..., in] to [..., out]. */
 export function projection(inChannels: number, outChannels: number, init: Initializer = fanInUniform(inChannels)): Projection {
   const weight = parameter([outChannels, inChannels], init);
-  const apply = (x: Tensor): Tensor => matmul(x, weight, { transposeB: true });
+  const apply = (x: Tensor): Tensor => linearOp(x, weight);
   return Object.assign(apply, { weight });
 }

@@ -1,6 +1,6 @@
 import { relu as reluOp, type Tensor } from "@distilldrive/tensor";
 import type { Block } from "./block.js";
-import { linear, type LinearInit } from "./linear.js";
+import { linear, type Linear, type LinearInit } from "./linear.js";
 import { layerNorm } from "./norm.js";
 
 /** Blocks applied one after the other; block i is property i, which names its variables `0.weight`, `2.bias` ... */
@@ -9,10 +9,18 @@ export type Sequential = Block & Readonly<Record<number, Block>>;
 /** Rectifier as a block, so that it takes a place (and an index) in a {@link sequential}. */
 export const relu: Block = (x) => reluOp(x);
 
-/** Chains blocks: the first one sees x [..., in], the last one returns [..., out]. */
-export function sequential(...blocks: readonly Block[]): Sequential {
-  const apply = (x: Tensor): Tensor => blocks.reduce((value, block) => block(value), x);
+/** Chains blocks: the first one sees x [..., in], the last one returns [..., out]. A linear layer takes over a ReLU behind it. */
+export function sequential(...blocks: readonly (Block | Linear)[]): Sequential {
+  const apply = (x: Tensor): Tensor =>
+    blocks.reduce((value, block, index) => {
+      if (block === relu && isLinear(blocks[index - 1])) return value;
+      return isLinear(block) && blocks[index + 1] === relu ? block(value, "relu") : block(value);
+    }, x);
   return Object.assign(apply, Object.fromEntries(blocks.entries())) as Sequential;
+}
+
+function isLinear(block: Block | Linear | undefined): block is Linear {
+  return block !== undefined && "weight" in block && (block as Linear).weight.shape.length === 2;
 }
 
 /** Linear, ReLU, Linear (indices 0 and 2): [..., in] to [..., out]. */

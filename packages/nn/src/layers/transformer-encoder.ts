@@ -1,4 +1,4 @@
-import { add, relu, slice, type Tensor } from "@distilldrive/tensor";
+import { add, slice, type Tensor } from "@distilldrive/tensor";
 import { dropoutIn, multiheadAttention, type MultiheadAttention } from "./attention.js";
 import type { ForwardContext } from "./block.js";
 import { linear, type Linear } from "./linear.js";
@@ -24,7 +24,7 @@ export function transformerEncoderLayer(channels: number, heads: number, expansi
   const norm2 = layerNorm(channels);
   const apply = (query: Tensor, memory: Tensor, keyPaddingMask: Tensor | null, context: ForwardContext): Tensor => {
     const attended = norm1(add(query, dropoutIn(context, self_attn(query, memory, memory, keyPaddingMask, context))));
-    const hidden = dropoutIn(context, relu(linear1(attended)));
+    const hidden = dropoutIn(context, linear1(attended, "relu"));
     return norm2(add(attended, dropoutIn(context, linear2(hidden))));
   };
   return Object.assign(apply, { self_attn, norm1, linear1, linear2, norm2 });

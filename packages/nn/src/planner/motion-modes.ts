@@ -26,7 +26,7 @@ export interface MotionModes {
 
 /**
  * Motion modes (fact T12): the end points of the class's cluster centres, turned by the agent's heading, as a sine
- * embedding through an MLP. Padded agents (class -1) get the centre of no class.
+ * embedding through an MLP.
  *
  * @param anchors [classes, modes, steps, 2] m, cluster centres as positions relative to the agent, x along its heading
  * @throws ShapeError when `anchors` has another size

@@ -1,0 +1,80 @@
+import { type DecoderOperation, type PlannerConfig, PUBLISHED_DECODER } from "@distilldrive/nn";
+
+/** Sizes and options of a teacher. */
+export interface TeacherConfig {
+  /** D: channels of every instance, a multiple of 8; published 256. */
+  readonly channels: number;
+  /** Attention heads; published 8. */
+  readonly heads: number;
+  /** Transformer layers over an agent's time steps; published 4. */
+  readonly agentEncoderLayers: number;
+  /** Operations of one decoder group; published PUBLISHED_DECODER. */
+  readonly decoder: readonly DecoderOperation[];
+  /** Decoder groups; published 2. */
+  readonly decoderGroups: number;
+  /** T: frames the memory spans, the present one included; published 4 (2 s at 2 Hz). */
+  readonly memoryFrames: number;
+  /** N: agent slots; published 150. */
+  readonly maxAgents: number;
+  /** L: map line slots; published 50. */
+  readonly maxLines: number;
+  /** "future": the teacher is privileged and sees what agents will do (published); "history": it sees their past only. */
+  readonly agentInput: "future" | "history";
+  /** "status": ego instances get the ego state (our option, default); "none": as published. */
+  readonly egoInput: "none" | "status";
+  /** "constantTurnRate": the plan is a difference to that roll-out (our option, default); "none": as published. */
+  readonly planReference: "none" | "constantTurnRate";
+  /** Status from each mode ("perMode", published stage 0) or from the mean ego instance ("mean"). */
+  readonly status: "perMode" | "mean";
+  /** s that agents' displacements are divided by to get velocities, default 0.5; published 0.1 (fact T10). */
+  readonly velocityInterval: number;
+  /** m added to the length a line segment is divided by to get its direction, default 0; published 1 (fact T11). */
+  readonly directionOffset: number;
+}
+
+const OPTIONS = {
+  decoder: PUBLISHED_DECODER,
+  memoryFrames: 4,
+  agentInput: "future",
+  egoInput: "status",
+  planReference: "constantTurnRate",
+  status: "perMode",
+  velocityInterval: 0.5,
+  directionOffset: 0,
+} as const;
+
+/**
+ * Sizes by name. `full` has the published ones; `small` and `tiny` shrink channels, heads, layers and slots, nothing else.
+ * `tiny` is made for two CPU cores: about 50 MFLOP a sample forward.
+ */
+export const TEACHER_PRESETS = {
+  tiny: { channels: 64, heads: 4, agentEncoderLayers: 1, decoderGroups: 1, maxAgents: 24, maxLines: 24, ...OPTIONS },
+  small: { channels: 128, heads: 8, agentEncoderLayers: 2, decoderGroups: 2, maxAgents: 48, maxLines: 32, ...OPTIONS },
+  full: { channels: 256, heads: 8, agentEncoderLayers: 4, decoderGroups: 2, maxAgents: 150, maxLines: 50, ...OPTIONS },
+} as const satisfies Record<string, TeacherConfig>;
+
+/** Name of a size. */
+export type TeacherPreset = keyof typeof TEACHER_PRESETS;
+
+/** The vocabulary all presets share: 3 commands x 6 modes x 6 steps; 10 classes x 6 modes x 12 steps. */
+export const VOCABULARY = {
+  plan: { commands: 3, modes: 6, steps: 6 },
+  motion: { classes: 10, modes: 6, steps: 12 },
+} as const;
+
+/** The planner's part of a teacher's configuration. */
+export function plannerConfigOf(config: TeacherConfig): PlannerConfig {
+  return {
+    channels: config.channels,
+    heads: config.heads,
+    decoder: config.decoder,
+    groups: config.decoderGroups,
+    frames: config.memoryFrames,
+    plan: VOCABULARY.plan,
+    motion: VOCABULARY.motion,
+    status: config.status,
+    egoInput: config.egoInput,
+    planReference: config.planReference,
+    egoPastSteps: 4,
+  };
+}
