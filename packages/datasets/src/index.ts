@@ -46,3 +46,16 @@ export {
 export { resolveSceneNames } from "./names.js";
 export { splitScenes, type SceneSplit } from "./split.js";
 export { anchorsFromJson, anchorsToJson, buildAnchors, MODES, type AnchorOptions, type Anchors } from "./anchors.js";
+export { createStreams, type Stream, type StreamOptions } from "./stream/streams.js";
+export type { LaneStep, StreamBatch } from "./stream/batch.js";
+export {
+  evaluationStream,
+  streamBatches,
+  StreamState,
+  type EvaluationOptions,
+  type EvaluationStream,
+  type StreamBatches,
+  type StreamBatchOptions,
+} from "./stream/walk.js";
+export { counterRandom, shuffledOrder } from "./counter-random.js";
+export { describeScene, type SceneSummary } from "./describe.js";
