@@ -31,7 +31,6 @@ const VOID_ELEMENTS = new Set(["meta", "img", "br", "link"]);
  */
 export function escapeText(text: string): string {
   const entities = text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
-  // eslint-disable-next-line no-control-regex -- these are exactly the characters XML forbids
   return entities.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 }
 
