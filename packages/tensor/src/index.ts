@@ -10,20 +10,27 @@ export { interpret } from "./interpret.js";
 export type { Bindings, Interpretation } from "./interpret.js";
 export { defineOp } from "./op.js";
 export type { AnyOp, Draw, Lowering, LowerContext, NamedTolerance, OpDefinition, Sample, SampleInput, Vjp, VjpContext } from "./op.js";
+export { adamw } from "./ops/adamw.js";
+export { attention } from "./ops/attention.js";
+export type { AttentionOptions } from "./ops/attention.js";
 export { concat, stack } from "./ops/concat.js";
 export { cumsum } from "./ops/cumsum.js";
 export {
   abs, add, broadcastTo, cast, clamp, cos, div, equal, exp, gelu, greater, greaterEqual, isFinite, less, lessEqual, log, maximum, minimum, mul, neg,
   normalCdf, pow, reciprocal, relu, rsqrt, sigmoid, sign, sin, softplus, sqrt, square, stopGradient, sub, tanh, where,
 } from "./ops/elementwise.js";
+export { dropout } from "./ops/dropout.js";
 export { gather, scatterAdd } from "./ops/gather.js";
 export { allOps } from "./ops/index.js";
 export { defineKernelOp } from "./ops/kernel-op.js";
+export { klDivergence } from "./ops/kl-divergence.js";
 export { layerNorm } from "./ops/layer-norm.js";
 export { linear, matmul } from "./ops/matmul.js";
+export { maxPool } from "./ops/max-pool.js";
 export { permute, transpose } from "./ops/permute.js";
 export { argMax, argMin, max, mean, min, oneHot, sum, sumSquares } from "./ops/reduce.js";
 export { expandDims, reshape, squeeze } from "./ops/reshape.js";
+export { sineEmbedding } from "./ops/sine-embedding.js";
 export { pad, slice, split } from "./ops/slice.js";
 export { logSoftmax, softmax } from "./ops/softmax.js";
 export { sumTo } from "./ops/sum-to.js";

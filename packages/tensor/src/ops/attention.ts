@@ -66,7 +66,6 @@ export const attentionBackwardOp: OpDefinition<AttentionAttributes> = defineKern
   kernels: ({ target, inputs, attributes }) =>
     renameTensors(attentionKernels.backward(optionsOf(inputs, attributes), target), optionalNames(attributes, "optional")),
   vjp: { none: "second derivatives are not needed" },
-  // Saved tensors must belong together, so the gradient law of attention itself checks this op on the device.
   tolerance: (inputs) => ({ terms: 64 + (inputs[1]?.shape[1] ?? 0) * 4, scale: 16 }),
   samples: (draw) => attentionSample(draw, ["out", "logSumExp", "dout"]),
 });

@@ -1,17 +1,26 @@
 import type { AnyOp } from "../op.js";
+import { adamwOp } from "./adamw.js";
+import { attentionOp } from "./attention.js";
 import { concatOp, splitOp } from "./concat.js";
 import { cumsumOp } from "./cumsum.js";
+import { dropoutOp } from "./dropout.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
+import { klDivergenceBackwardOp, klDivergenceOp } from "./kl-divergence.js";
 import { layerNormBackwardOp, layerNormOp, layerNormParametersOp } from "./layer-norm.js";
 import { matmulOp } from "./matmul.js";
+import { maxPoolBackwardOp, maxPoolOp } from "./max-pool.js";
 import { permuteOp } from "./permute.js";
 import { argMaxOp, argMinOp, maxOp, meanOp, minOp, sumOp, sumSquaresOp } from "./reduce.js";
 import { reshapeOp } from "./reshape.js";
+import { sineEmbeddingBackwardOp, sineEmbeddingOp } from "./sine-embedding.js";
 import { padOp, sliceOp } from "./slice.js";
 import { logSoftmaxBackwardOp, logSoftmaxOp, softmaxBackwardOp, softmaxOp } from "./softmax.js";
 
-/** Every op of the tensor core: what the laws are run over and the documentation lists. */
+/**
+ * Every op of the tensor core: what the laws are run over and the documentation lists. The gradient of attention is not
+ * among them: what it saves must belong together, so the gradient law of attention checks it.
+ */
 export const allOps: readonly AnyOp[] = [
   ...elementwiseOps,
   reshapeOp, permuteOp, sliceOp, padOp, concatOp, splitOp,
@@ -19,5 +28,6 @@ export const allOps: readonly AnyOp[] = [
   gatherOp, scatterAddOp,
   matmulOp,
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
+  attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
   layerNormOp, layerNormBackwardOp, layerNormParametersOp,
 ] as unknown as readonly AnyOp[];
