@@ -6,9 +6,6 @@ import { attentionUniforms, keptWgsl, streamWgsl } from "./parameters.js";
 import { attentionReference } from "./reference.js";
 import { attentionShape, attentionTensors, type AttentionOptions } from "./shape.js";
 
-/** Keys whose scores share one rescaling of the running sums. */
-const chunk = 4;
-
 /** Invocations in a workgroup. CPU drivers run one subgroup at a time. */
 export function attentionWorkgroup(target: KernelTarget): number {
   return target.class === "software" ? 8 : 64;
@@ -38,10 +35,8 @@ export function attentionForward(options: AttentionOptions, target: KernelTarget
   const row = rowOf(dim);
   const value = rowOf(valueDim);
   const workgroup = attentionWorkgroup(target);
-  const steps = Array.from({ length: chunk }, (_, s) => s);
   const wgsl = `${declare(bindings, uniforms, { q: row.element, k: row.element, v: value.element, out: value.element })}
 ${keptWgsl(shape)}
-const ignored = -1e30;
 @compute @workgroup_size(${workgroup})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (group.x + group.y * ${foldedWidth}u) * ${workgroup}u + lane;
@@ -52,30 +47,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let b = index / (params.queries * params.heads);
 ${row.load("q_", "q", `((b * params.queries + i) * params.heads + h) * ${dim}u`)}
 ${value.zero("sum")}
-  var highest = ignored;
+  var highest = -1e30;
   var total = 0.0;
-  for (var j0 = 0u; j0 < params.keys; j0 += ${chunk}u) {
-${steps.map((s) => `
-    var score${s} = ignored;
-    let j${s} = j0 + ${s}u;
-    let row${s} = (b * params.keys + min(j${s}, params.keys - 1u)) * params.heads + h;
-    if (j${s} < params.keys${mask ? ` && keyPaddingMask[b * params.keys + j${s}] == 0.0` : ""}) {
-${row.load("k_", "k", `row${s} * ${dim}u`)}
-      score${s} = params.scale * (${row.dot("q_", "k_")});
-    }`).join("\n")}
-    let next = max(max(max(score0, score1), max(score2, score3)), highest);
-    let shrink = exp(highest - next);
-    highest = next;
-    total *= shrink;
-${value.each((c) => `sum${c} *= shrink;`)}
-${steps.map((s) => `
-    if (score${s} > ignored) {
-      let weight = exp(score${s} - next);
-      total += weight;
-      let share = weight${dropout > 0 ? ` * kept(stream, index * params.keys + j${s})` : ""};
-${value.load("v_", "v", `row${s} * ${valueDim}u`)}
-${value.each((c) => `sum${c} += share * v_${c};`)}
-    }`).join("\n")}
+  for (var j = 0u; j < params.keys; j += 1u) {
+    ${mask ? "if (keyPaddingMask[b * params.keys + j] != 0.0) { continue; }" : ""}
+    let at = (b * params.keys + j) * params.heads + h;
+${row.load("k_", "k", `at * ${dim}u`)}
+${value.load("v_", "v", `at * ${valueDim}u`)}
+    // The running sums are relative to exp(highest); either they shrink or the new weight is below one.
+    let score = params.scale * (${row.dot("q_", "k_")});
+    let ratio = exp(-abs(score - highest));
+    let shrink = select(1.0, ratio, score > highest);
+    let weight = select(ratio, 1.0, score > highest);
+    highest = max(highest, score);
+    total = total * shrink + weight;
+    let share = weight${dropout > 0 ? " * kept(stream, index * params.keys + j)" : ""};
+${value.each((c) => `sum${c} = sum${c} * shrink + share * v_${c};`)}
   }
   let inverse = select(0.0, 1.0 / max(total, 1e-30), total > 0.0);
   logSumExp[index] = select(0.0, highest + log(max(total, 1e-30)), total > 0.0);
