@@ -2,7 +2,7 @@ import { wrapAngle } from "../angles.js";
 import type { Lane, MapLine } from "../schema.js";
 import type { Area } from "./area.js";
 import { connect, offsetCurve, type Curve, type Pose } from "./curve.js";
-import { MEDIAN, type RoadShape } from "./street-grid.js";
+import { MEDIAN, SHOULDER, type RoadShape } from "./street-grid.js";
 import type { Crossing, JunctionArm, Network, TownLane } from "./network.js";
 
 /** The painted and built lines of an area: road dividers, lane dividers, crossings, edges. */
@@ -65,17 +65,22 @@ function curvePoints(curve: Curve): Float64Array {
 /** Outline of a lane's surface, counter-clockwise: right side forwards, left side back. */
 function laneOutline(lane: TownLane): Float64Array {
   const { curve } = lane;
+  // On roads, the lanes share the asphalt under the yellow line and beside the outermost lane.
+  const inner = lane.kind === "road" && lane.slot === 0 ? MEDIAN / 2 : 0;
+  const outer = lane.kind === "road" && lane.slot === lane.road.lanes - 1 ? SHOULDER : 0;
+  const left = lane.width / 2 + inner;
+  const right = lane.width / 2 + outer;
   const count = (curve.x.length + 1) / 2;
   const points = new Float64Array(4 * count);
   for (let k = 0; k < count; k++) {
     const i = 2 * k;
-    const nx = (-Math.sin(curve.yaw[i] as number) * lane.width) / 2;
-    const ny = (Math.cos(curve.yaw[i] as number) * lane.width) / 2;
+    const nx = -Math.sin(curve.yaw[i] as number);
+    const ny = Math.cos(curve.yaw[i] as number);
     const back = 2 * count - 1 - k;
-    points[2 * k] = (curve.x[i] as number) - nx;
-    points[2 * k + 1] = (curve.y[i] as number) - ny;
-    points[2 * back] = (curve.x[i] as number) + nx;
-    points[2 * back + 1] = (curve.y[i] as number) + ny;
+    points[2 * k] = (curve.x[i] as number) - right * nx;
+    points[2 * k + 1] = (curve.y[i] as number) - right * ny;
+    points[2 * back] = (curve.x[i] as number) + left * nx;
+    points[2 * back + 1] = (curve.y[i] as number) + left * ny;
   }
   return points;
 }
