@@ -11,7 +11,7 @@ try {
   if (existsSync(setup) && process.env.DISTILLDRIVE_NO_BUILD !== "1") {
     const { applyRecordedAdapter, ensureBuilt, ensureInstalled } = await import(setup.href);
     if (!existsSync(installed)) ensureInstalled();
-    ensureBuilt();
+    await ensureBuilt();
     applyRecordedAdapter();
   }
   if (!existsSync(built)) {

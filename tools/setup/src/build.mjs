@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { runQuietly, say, SetupError, tail } from "./process.mjs";
-import { repositoryRoot } from "./paths.mjs";
+import { say, SetupError, tail } from "./process.mjs";
+import { commandScript, repositoryRoot } from "./paths.mjs";
 
 /**
- * Time of the youngest file below a folder.
+ * Time of the youngest file below a folder, tests aside.
  * @param {string} folder
  * @returns {number} ms since 1970, 0 for an empty or missing folder
  */
@@ -33,23 +35,35 @@ export function stalePackages(packagesFolder) {
 }
 
 /**
- * Build what is not built or older than its sources; nx takes unchanged packages from its cache.
- * @returns {void}
- * @throws {SetupError} when the build fails, with the end of its output
+ * Build the JavaScript of what is not built or older than its sources. Types are left to `npm run build`: they
+ * take ten times as long and nothing that runs needs them.
+ * @returns {Promise<void>}
+ * @throws {SetupError} when a package does not build, with the end of tsup's output
  */
-export function ensureBuilt() {
+export async function ensureBuilt() {
   const stale = stalePackages(join(repositoryRoot, "packages"));
   if (stale.length === 0) return;
-  say(`building ${stale.length === 1 ? "package" : "packages"} ${stale.join(", ")}`);
-  const nx = join(repositoryRoot, "node_modules", "nx", "bin", "nx.js");
-  if (!existsSync(nx)) throw new SetupError("setup: the packages are not installed. Run: npm ci");
-  const projects = stale.map((name) => `@distilldrive/${name}`).join(",");
-  const result = runQuietly(process.execPath, [nx, "run-many", "-t", "build", "-p", projects], {
-    cwd: repositoryRoot,
-    env: { NX_DAEMON: "false", NX_TUI: "false", NO_COLOR: "1" },
+  const tsup = commandScript("tsup");
+  if (tsup === undefined) throw new SetupError("setup: the packages are not installed. Run: npm ci");
+  say(`building ${stale.join(", ")}`);
+  const queue = [...stale];
+  const worker = async () => {
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) await bundle(tsup, name);
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), stale.length) }, worker));
+}
+
+/**
+ * @param {string} tsup tsup's script
+ * @param {string} name folder name of the package
+ * @returns {Promise<void>}
+ */
+function bundle(tsup, name) {
+  const cwd = join(repositoryRoot, "packages", name);
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [tsup, "--no-dts", "--no-clean", "--silent"], { cwd, encoding: "utf8" }, (error, stdout, stderr) => {
+      if (error === null) resolve();
+      else reject(new SetupError(`setup: package ${name} does not build.\n${tail(`${stdout}${stderr}`)}`));
+    });
   });
-  if (!result.ok) throw new SetupError(`setup: the build failed. Run "npm run build" to see all of it.\n${tail(result.output, 60)}`);
-  // nx leaves a dist alone that already matches its cache; mark it as looked at.
-  const now = new Date();
-  for (const name of stale) utimesSync(join(repositoryRoot, "packages", name, "dist", "index.js"), now, now);
 }

@@ -5,8 +5,8 @@ import { pathToFileURL } from "node:url";
 import { ensureAdapter } from "./adapter.mjs";
 import { ensureBuilt } from "./build.mjs";
 import { ensureInstalled } from "./install.mjs";
-import { repositoryRoot } from "./paths.mjs";
-import { runInForeground } from "./process.mjs";
+import { commandScript, repositoryRoot } from "./paths.mjs";
+import { runInForeground, SetupError } from "./process.mjs";
 import { printTestReport } from "./test-report.mjs";
 
 /**
@@ -38,10 +38,10 @@ export async function runTarget(name, args) {
 }
 
 /** @returns {Promise<number>} */
-function setup() {
+async function setup() {
   ensureAdapter();
-  ensureBuilt();
-  return Promise.resolve(0);
+  await ensureBuilt();
+  return 0;
 }
 
 /**
@@ -51,7 +51,7 @@ function setup() {
  */
 async function demo(args) {
   ensureAdapter();
-  ensureBuilt();
+  await ensureBuilt();
   const cli = join(repositoryRoot, "packages", "cli", "dist", "index.js");
   const { main } = /** @type {{ main: (argv: readonly string[]) => Promise<number> }} */ (await import(pathToFileURL(cli).href));
   return main(["demo", ...args]);
@@ -67,8 +67,7 @@ async function test(args) {
   const work = mkdtempSync(join(tmpdir(), "distilldrive-test-"));
   const report = join(work, "report.json");
   try {
-    const vitest = join(repositoryRoot, "node_modules", "vitest", "vitest.mjs");
-    const status = await runInForeground(process.execPath, [vitest, "run", ...args], {
+    const status = await runInForeground(process.execPath, [script("vitest"), "run", ...args], {
       cwd: repositoryRoot,
       env: { DISTILLDRIVE_TEST_REPORT: report },
     });
@@ -83,13 +82,21 @@ async function test(args) {
  * @returns {Promise<number>}
  */
 async function check() {
-  const nx = join(repositoryRoot, "node_modules", "nx", "bin", "nx.js");
-  const env = { NX_DAEMON: "false", NX_TUI: "false" };
-  const targetsStatus = await runInForeground(process.execPath, [nx, "run-many", "-t", "build", "typecheck", "lint", "--outputStyle=static"], {
+  const targetsStatus = await runInForeground(process.execPath, [script("nx"), "run-many", "-t", "build", "typecheck", "lint", "--outputStyle=static"], {
     cwd: repositoryRoot,
-    env,
+    env: { NX_DAEMON: "false", NX_TUI: "false" },
   });
   const checks = join(repositoryRoot, "tools", "checks", "src", "main.ts");
   const checksStatus = await runInForeground(process.execPath, ["--import", "tsx", checks], { cwd: repositoryRoot });
   return Math.max(targetsStatus, checksStatus);
+}
+
+/**
+ * @param {string} name package and command
+ * @returns {string}
+ */
+function script(name) {
+  const found = commandScript(name);
+  if (found === undefined) throw new SetupError(`setup: ${name} is not installed. Run: npm ci`);
+  return found;
 }
