@@ -1,4 +1,4 @@
-import { add, argMin, cumsum, equal, expandDims, gather, less, mean, mul, reshape, sqrt, square, stopGradient, sub, sum, type Tensor } from "@distilldrive/tensor";
+import { add, argMin, cumsum, equal, expandDims, gather, less, mean, mul, reshape, sqrt, square, stopGradient, sub, sum, type Tensor, where } from "@distilldrive/tensor";
 
 /** How far each mode lies from what happened, and which one is nearest. */
 export interface NearestMode {
@@ -27,28 +27,29 @@ export function nearestMode(deltas: Tensor, target: Tensor, mask: Tensor): Neare
   return { distance, index, best };
 }
 
-/** Soft labels over modes. */
+/** Soft labels over modes: the nearest mode gets what its neighbours leave. */
 export interface SoftLabelOptions {
-  /** Probability of the nearest mode; paper 0.8, published code 0.9. */
-  readonly best: number;
-  /** How many next nearest modes share the rest; published code 2. */
+  /** How many next nearest modes get a share; 2 of 6 modes. */
   readonly neighbours: number;
+  /** Probability of each of them; paper 0.1 (leaving 0.8), published code 0.05 (leaving 0.9). */
+  readonly share: number;
   /** Probability of all others; published code 1e-10. */
   readonly floor: number;
 }
 
 /** The paper's labels (S-eq. 8): 0.8 for the nearest mode, the rest for its two nearest neighbours. */
-export const PAPER_LABELS: SoftLabelOptions = { best: 0.8, neighbours: 2, floor: 1e-10 };
+export const PAPER_LABELS: SoftLabelOptions = { neighbours: 2, share: 0.1, floor: 1e-10 };
 /** The published code's labels (fact T17): 0.9, 0.05, 0.05. */
-export const PUBLISHED_LABELS: SoftLabelOptions = { best: 0.9, neighbours: 2, floor: 1e-10 };
+export const PUBLISHED_LABELS: SoftLabelOptions = { neighbours: 2, share: 0.05, floor: 1e-10 };
 
 /**
- * Soft labels by rank of distance. With fewer than `neighbours` + 1 modes the existing ones share, and a single mode gets 1.
+ * Soft labels by rank of distance. With fewer modes than `neighbours` + 1, the ones that exist get their shares; a single
+ * mode gets 1.
  *
  * @param distance [R, M]
  * @returns [R, M]
  */
-export function softLabels(distance: Tensor, { best, neighbours, floor }: SoftLabelOptions): Tensor {
+export function softLabels(distance: Tensor, { neighbours, share, floor }: SoftLabelOptions): Tensor {
   const modes = distance.at(1);
   const sharing = Math.min(neighbours, modes - 1);
   const [mine, others] = [expandDims(distance, 2), expandDims(distance, 1)];
@@ -58,9 +59,5 @@ export function softLabels(distance: Tensor, { best, neighbours, floor }: SoftLa
     [modes, modes],
   );
   const rank = sum(add(less(others, mine), mul(equal(others, mine), earlier)), { axes: [2] });
-  const isBest = less(rank, 0.5);
-  const isNeighbour = sub(less(rank, sharing + 0.5), isBest);
-  const rest = sub(sub(1, isBest), isNeighbour);
-  const share = sharing === 0 ? 0 : (1 - best) / sharing;
-  return add(add(mul(isBest, sharing === 0 ? 1 : best), mul(isNeighbour, share)), mul(rest, floor));
+  return where(less(rank, 0.5), 1 - share * sharing, where(less(rank, sharing + 0.5), share, floor));
 }

@@ -49,7 +49,7 @@ export type { AlignedMemory, FrameLink, MemoryKeys, MemoryQueue, MemoryQueueConf
 export { motionModes } from "./planner/motion-modes.js";
 export type { MotionModes, MotionVocabulary } from "./planner/motion-modes.js";
 export { planner, plannerMemory } from "./planner/planner.js";
-export type { Planner, PlannerAnchors, PlannerConfig } from "./planner/planner.js";
+export type { Planner, PlannerAnchors, PlannerConfig, PlannerMemoryOptions } from "./planner/planner.js";
 export type { AgentInstances, PlannerMemory, PlannerOutput, PlannerScene, PlanPrediction } from "./planner/types.js";
 
 export { choosePlan } from "./inference/choose-plan.js";

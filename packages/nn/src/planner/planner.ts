@@ -76,11 +76,22 @@ export interface Planner {
   readonly run: (scene: PlannerScene, memory: PlannerMemory | null, context: ForwardContext) => PlannerOutput;
 }
 
+/** Options of {@link plannerMemory}. */
+export interface PlannerMemoryOptions {
+  /** s, a longer gap between frames empties the agents' queue, default 2; published: never, agents rely on their ids (fact T15). */
+  readonly agentMaxGap?: number;
+}
+
 /** Queues for `lanes` streams of a planner with `agents` agent slots. */
-export function plannerMemory(config: Pick<PlannerConfig, "channels" | "frames" | "plan">, lanes: number, agents: number): PlannerMemory {
+export function plannerMemory(
+  config: Pick<PlannerConfig, "channels" | "frames" | "plan">,
+  lanes: number,
+  agents: number,
+  { agentMaxGap = 2 }: PlannerMemoryOptions = {},
+): PlannerMemory {
   const { channels, frames, plan } = config;
   return {
-    agents: memoryQueue({ lanes, slots: agents, frames, channels }),
+    agents: memoryQueue({ lanes, slots: agents, frames, channels, maxGap: agentMaxGap }),
     ego: memoryQueue({ lanes, slots: plan.commands * plan.modes, anchorSlots: 1, frames, channels }),
   };
 }
