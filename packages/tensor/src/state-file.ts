@@ -73,7 +73,8 @@ export function decodeSafetensors(file: Uint8Array, where: string): StateFile {
     if (!dtype || !Array.isArray(shape)) throw fail(`tensor "${name}" has dtype ${String(entry?.dtype)}, expected F32, I32 or U32.`);
     if (end - begin !== 4 * sizeOf(shape)) throw fail(`tensor "${name}" has ${end - begin} bytes, expected ${4 * sizeOf(shape)} for shape [${shape.join(", ")}].`);
     if (begin < 0 || end > data.byteLength) throw fail(`tensor "${name}" is truncated, expected data up to byte ${end}, got ${data.byteLength}.`);
-    const bytes = data.slice(begin, end).buffer;
+    // Not data.slice(): Node's Buffer would share its memory.
+    const bytes = new Uint8Array(data.subarray(begin, end)).buffer;
     tensors.set(name, { shape, dtype, data: dtype === "f32" ? new Float32Array(bytes) : dtype === "i32" ? new Int32Array(bytes) : new Uint32Array(bytes) });
   }
   return { tensors, metadata };

@@ -3,14 +3,21 @@ import { compile, type Device, formatNode, type Graph, type Store, type Tensor }
 /**
  * Finds the first value of a graph that is not finite: an input, a variable, or the result of an op, each op run in a
  * kernel of its own. Assignments are left out, so the store stays as it is.
+ * @param variables names of the variables to look at
  * @returns what it is, as the graph prints it, or a sentence that there is none
  */
-export async function diagnose(device: Device, graph: Graph, store: Store, inputs: Readonly<Record<string, ArrayLike<number>>>): Promise<string> {
+export async function diagnose(
+  device: Device,
+  graph: Graph,
+  store: Store,
+  inputs: Readonly<Record<string, ArrayLike<number>>>,
+  variables: Iterable<string> = store.variables.keys(),
+): Promise<string> {
   for (const [name, values] of Object.entries(inputs)) {
     const index = firstNonFinite(values);
     if (index >= 0) return `input "${name}" of the batch, element ${index} (${String(values[index])})`;
   }
-  for (const [name, { data }] of await store.snapshot()) {
+  for (const [name, { data }] of await store.snapshot(variables)) {
     const index = firstNonFinite(data);
     if (index >= 0) return `variable "${name}", element ${index} (${String(data[index])})`;
   }

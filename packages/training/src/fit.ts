@@ -250,7 +250,7 @@ function withPrefix(values: ReadonlyMap<string, StoredTensor>, prefix: string): 
 }
 
 /** Runs the bad step again op by op, from the state the halt preserved. */
-async function explain(options: FitOptions, { graph }: TrainingGraph, store: Store, batchState: unknown, step: number, checkpoint: string): Promise<NonFiniteError> {
+async function explain(options: FitOptions, { graph, variables }: TrainingGraph, store: Store, batchState: unknown, step: number, checkpoint: string): Promise<NonFiniteError> {
   const { task, seed, steps, optimizer, logEvery } = options;
   task.batches.restore(batchState);
   const batch = await task.batches.next();
@@ -259,7 +259,7 @@ async function explain(options: FitOptions, { graph }: TrainingGraph, store: Sto
     [keyInput]: randomKey(seed, step),
     [scalarInput]: stepScalars(optimizer, step, steps),
     [rowInput]: Uint32Array.of(step % logEvery),
-  });
+  }, [...variables.keys()].filter((name) => name !== logName));
   const last = checkpoint === "" ? "there is no checkpoint yet" : `the last good checkpoint is ${checkpoint}`;
   return new NonFiniteError(`train: step ${step + 1} produced a number that is not finite, first in ${culprit}; ${last}. Lower the learning rate or clipNorm, or look at that batch.`);
 }

@@ -1,1 +1,13 @@
-export {};
+export { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.js";
+export type { Checkpoint, CheckpointInfo } from "./checkpoint.js";
+export { parseConfig, suggestion } from "./config.js";
+export { CheckpointError, ConfigError, NonFiniteError } from "./errors.js";
+export { diagnose } from "./diagnose.js";
+export { fit, keyInput, traceTraining } from "./fit.js";
+export type { BatchSource, FitOptions, FitResult, Task, TrainingBatch, TrainingGraph } from "./fit.js";
+export { appendUpdate, optimizerState, scalarInput, stepScalars } from "./optimizer.js";
+export type { OptimizerState, Update } from "./optimizer.js";
+export { consoleProgress, formatDuration, silentProgress } from "./progress.js";
+export type { Progress, ProgressState } from "./progress.js";
+export { learningRateAt, optimizerSchema } from "./schedule.js";
+export type { OptimizerConfig } from "./schedule.js";

@@ -1,5 +1,5 @@
 import {
-  add, adamw, buffer, concat, div, type Graph, gradients, isFinite, maximum, minimum, mul, reshape, sqrt, stack, sub, sum, sumSquares,
+  add, adamw, buffer, concat, div, type Graph, gradients, isFinite, maximum, minimum, mul, reshape, slice, sqrt, stack, sub, sum, sumSquares,
   type NamedVariables, type Tensor, Variable, where,
 } from "@distilldrive/tensor";
 import { type OptimizerConfig, learningRateAt } from "./schedule.js";
@@ -51,7 +51,7 @@ export function appendUpdate(graph: Graph, loss: Tensor, state: OptimizerState, 
     const gradientScale = where(halted, -1, scale);
     const scalars = graph.input(scalarInput, [3]);
     const hyper = (decay: number): Tensor =>
-      concat([scalars, graph.constant([config.beta1, config.beta2, config.eps, decay], [4]), reshape(gradientScale, [1])], 0);
+      concat([slice(scalars, 0, 0, 1), graph.constant([config.beta1, config.beta2, config.eps, decay], [4]), slice(scalars, 0, 1), reshape(gradientScale, [1])], 0);
     const decayed = hyper(config.weightDecay);
     const plain = hyper(0);
     // Other assignments (memory queues, running statistics) must stop with the optimiser.
