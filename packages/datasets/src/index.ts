@@ -59,3 +59,31 @@ export {
 } from "./stream/walk.js";
 export { counterRandom, shuffledOrder } from "./counter-random.js";
 export { describeScene, type SceneSummary } from "./describe.js";
+export { generateScene, generateTown, type TownOptions, type TownRunOptions } from "./town/index.js";
+export {
+  AGENT_COLORS,
+  boxCornersInEgo,
+  cameraFromCalibration,
+  cameraStrip,
+  createCameraRenderer,
+  egoPose,
+  imageFromEgo,
+  intrinsicsFor,
+  levelCamera,
+  LINE_COLORS,
+  nuscenesRig,
+  placeBoxes,
+  projectToImage,
+  RenderError,
+  type Camera,
+  type CameraBuffers,
+  type CameraImages,
+  type CameraRenderer,
+  type CameraRendererOptions,
+  type GroundPose,
+  type ImageSize,
+  type PlacedBox,
+  type RenderOutputs,
+  type RenderRequest,
+  type Rgb,
+} from "./render/index.js";

@@ -38,7 +38,6 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
 
 async function sceneFiles(path: string): Promise<string[]> {
   const { readdir, stat } = await import("node:fs/promises");
-  const { join } = await import("node:path");
   const info = await stat(path).catch((cause: unknown) => {
     throw new DatasetError(`loadScenes: ${path}: expected a folder or a .pkl file, got nothing (${reason(cause)}). Check the path.`, { cause });
   });
@@ -52,7 +51,7 @@ async function sceneFiles(path: string): Promise<string[]> {
       `loadScenes: ${path}: no scenes, expected .pkl files, got ${all.length === 0 ? "an empty folder" : `${all.length} other files`}. Give the folder that holds the ScenarioNet scene-*.pkl files.`,
     );
   }
-  return files.map((file) => join(path, file));
+  return files.map((file) => `${path.replace(/[/\\]+$/, "")}/${file}`);
 }
 
 function reason(cause: unknown): string {

@@ -21,7 +21,7 @@ export function optional(parent: Field, key: string): Field {
 export function required(parent: Field, key: string): Field {
   const field = optional(parent, key);
   if (field.value === undefined) {
-    const keys = parent.value instanceof Map ? [...parent.value.keys()].slice(0, 12).join(", ") : "";
+    const keys = parent.value instanceof Map ? [...parent.value.keys()].slice(0, 12).map(keyName).join(", ") : "";
     throw new DatasetError(`${field.where}: the key is missing, expected it among the dict's keys, got ${keys || "none"}. ${OTHER_FORMAT}`);
   }
   return field;
@@ -30,7 +30,7 @@ export function required(parent: Field, key: string): Field {
 /** A dict's entries as [key, field]. @throws DatasetError when it is not a dict */
 export function entries(field: Field): [string, Field][] {
   if (!(field.value instanceof Map)) throw mismatch(field, "a dict");
-  return [...field.value].map(([key, value]) => [String(key), { value, where: `${field.where}.${String(key)}` }]);
+  return [...field.value].map(([key, value]) => [keyName(key), { value, where: `${field.where}.${keyName(key)}` }]);
 }
 
 /** @throws DatasetError when the field is not a string */
@@ -92,6 +92,11 @@ function element(field: Field, value: PickleValue, index: readonly number[]): nu
   if (typeof value === "number") return value;
   if (typeof value === "boolean" || typeof value === "bigint") return Number(value);
   throw mismatch({ value, where: `${field.where}[${index.join("][")}]` }, "a number");
+}
+
+/** Keys are strings, or numbers in some sets. */
+function keyName(key: PickleValue): string {
+  return typeof key === "string" || typeof key === "number" || typeof key === "bigint" ? String(key) : describe(key);
 }
 
 function describe(value: PickleValue | undefined): string {

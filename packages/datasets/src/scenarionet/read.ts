@@ -8,6 +8,8 @@ import { readMap } from "./map.js";
 import { readAgent, readEgoState, sourceCategory } from "./tracks.js";
 import { unpickle } from "./unpickle.js";
 
+/** Frames of the longest scene that is believed: more than a day at 10 Hz. */
+const MOST_FRAMES = 1_000_000;
 /** s between original annotations; the frames between are interpolated. */
 const KEYFRAME_INTERVAL = 0.5;
 
@@ -29,8 +31,8 @@ export function readScenarioNet(bytes: Uint8Array, name: string): Scene {
   }
   const metadata = required(root, "metadata");
   const frames = asNumber(required(root, "length"));
-  if (!Number.isInteger(frames) || frames < 2) {
-    throw new DatasetError(`${where}: length: too few frames, expected 2 or more, got ${frames}. Convert the scene again.`);
+  if (!Number.isInteger(frames) || frames < 2 || frames > MOST_FRAMES) {
+    throw new DatasetError(`${where}: length: impossible number of frames, expected 2 to ${MOST_FRAMES}, got ${frames}. Convert the scene again.`);
   }
   const timestamps = readTimestamps(metadata, frames);
   const interval = ((timestamps[frames - 1] ?? 0) - (timestamps[0] ?? 0)) / (frames - 1);
