@@ -37,6 +37,8 @@ export const SAMPLE_SPACING = 0.5;
 
 /** Share of a fillet's turning angle that its two clothoids take; the arc between them takes the rest. */
 const CLOTHOID_SHARE = 0.5;
+/** rad; a corner that turns less needs no fillet. */
+const STRAIGHT_ANGLE = 1e-6;
 const GAUSS_OFFSET = Math.sqrt(3 / 5) / 2;
 
 function emptyCurve(length: number): { curve: Curve; steps: number } {
@@ -143,6 +145,11 @@ export function filletedPolyline(points: readonly (readonly [number, number])[],
     }
     let angle = (directions[i + 1] as number) - (directions[i] as number);
     angle -= 2 * Math.PI * Math.round(angle / (2 * Math.PI));
+    if (Math.abs(angle) < STRAIGHT_ANGLE) {
+      pieces.push({ length: length - spent, k0: 0, k1: 0 });
+      spent = 0;
+      continue;
+    }
     // An inner segment serves two corners; the first and the last serve one.
     const room = Math.min(i === 0 ? length : length / 2, i + 2 === lengths.length ? next : next / 2);
     const unit = unitTangentLength(angle);

@@ -171,7 +171,7 @@ export class Network {
 
   private buildJunction(node: NodeKey, name: string): Junction {
     const random = new Random(this.key, STREAMS.junction, node.i, node.j);
-    const corner = random.range(6, 9);
+    const corner = random.range(6.5, 9);
     const [x, y] = this.grid.position(node);
     const found = this.grid.arms(node).flatMap((direction) => {
       const road = this.grid.road(node, direction);
@@ -200,7 +200,9 @@ export class Network {
         const turn = left ? other.heading - arm.heading : arm.heading - other.heading;
         const angle = turn - 2 * Math.PI * Math.floor(turn / (2 * Math.PI));
         if (angle > 2.6) continue;
-        cut = Math.max(cut, (theirs + mine * Math.cos(angle)) / Math.sin(angle) + corner);
+        // A sharper turn needs a longer corner for the same radius.
+        const sharp = Math.min(1.4, Math.max(1, 1 / Math.tan(angle / 2)));
+        cut = Math.max(cut, (theirs + mine * Math.cos(angle)) / Math.sin(angle) + corner * sharp);
       }
       const pose = {
         x: x + cut * Math.cos(arm.heading),

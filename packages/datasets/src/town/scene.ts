@@ -15,7 +15,7 @@ import { crossingMotion, drawCrossing, drawSidewalk, sidewalkMotion } from "./pe
 import { makeVehicle, populate, startSpeed } from "./population.js";
 import { Random, STREAMS } from "./random.js";
 import { TrackRecorder } from "./recorder.js";
-import { StreetGrid } from "./street-grid.js";
+import { isTooSharp, StreetGrid } from "./street-grid.js";
 import { Traffic } from "./traffic.js";
 import { motionOf, TIME_STEP } from "./vehicle.js";
 
@@ -38,7 +38,7 @@ const RECORDED_RANGE = 80;
 /** Tries with fresh random numbers before giving up. */
 const MOST_ATTEMPTS = 40;
 /** What an expert may do; a try in which traffic forced more on it is thrown away. */
-const COMFORT = { braking: 2.7, acceleration: 2.5, lateral: 3 } as const;
+const COMFORT = { braking: 2.7, acceleration: 2.5, lateral: 3, steering: 0.5 } as const;
 
 interface Settings {
   readonly frames: number;
@@ -99,6 +99,7 @@ function attemptScene(seed: number, attempt: number, settings: Settings): Scene 
   const departure = waits ? Math.round((WARM_UP + random.range(-0.5, 4)) / TIME_STEP) : 0;
   const ego = { ...makeVehicle(0, model, path, s, speed), departure };
   const area = selectArea(network, route.filter(isRoadLane), wayPoints(path, s, seconds));
+  if (area.roads.some(isTooSharp)) return null;
   const vehicles = populate(key, network, area, ego, seconds + 10, settings.traffic);
   const wander = drawWander(random, model.offset);
 
@@ -237,7 +238,7 @@ function comfortable(states: readonly EgoState[]): boolean {
     if (next === undefined) return true;
     const along = (next.speed - state.speed) / TIME_STEP;
     const across = Math.abs(wrapAngle(next.yaw - state.yaw) / TIME_STEP) * state.speed;
-    return along > -COMFORT.braking && along < COMFORT.acceleration && across < COMFORT.lateral;
+    return along > -COMFORT.braking && along < COMFORT.acceleration && across < COMFORT.lateral && Math.abs(state.steering) < COMFORT.steering;
   });
 }
 

@@ -1,4 +1,4 @@
-import { filletedPolyline, type Curve } from "./curve.js";
+import { filletedPolyline, sharpestCurvature, type Curve } from "./curve.js";
 import { Random, STREAMS } from "./random.js";
 
 /** Compass of the grid: 0 east, 1 north, 2 west, 3 south (before the town is rotated and bent). */
@@ -43,6 +43,10 @@ const PARKING_WIDTH = 2.4;
 const STRAIGHT_END = 26;
 /** m from a junction's centre to the first bend of a road's control polygon. */
 const FIRST_BEND = 34;
+/** m, wished radius in the middle of a road that bulges. */
+const BULGE_RADIUS = 60;
+/** m, smallest radius of a road's edge on the inside of a bend. A few roads cannot keep it; see isTooSharp. */
+const EDGE_RADIUS = 4;
 
 /**
  * An endless irregular street grid: which crossings are joined, and by what roads. Everything is a function of the
@@ -135,39 +139,45 @@ export class StreetGrid {
     };
     const p = ahead(a, first);
     const q = ahead(b, second);
-    const points: [number, number][] = [a, p, ...bends.map((bend) => this.position(bend)), q, b];
     const cornerRadius = random.range(16, 32);
-    const radii = points.slice(1, -1).map((_, index, all) => {
-      if (index > 0 && index < all.length - 1) return cornerRadius;
-      return 0; // set below, once the angle is known
-    });
-    const bulge = random.range(6, 16) * (random.chance(0.5) ? 1 : -1);
     const reach = Math.hypot(q[0] - p[0], q[1] - p[1]);
-    if (bends.length === 0 && random.chance(0.5) && reach > 25) {
-      const side = Math.min(1, reach / 60) * bulge;
-      points.splice(2, 0, [
-        (p[0] + q[0]) / 2 - (side * (q[1] - p[1])) / reach,
-        (p[1] + q[1]) / 2 + (side * (q[0] - p[0])) / reach,
-      ]);
-      radii.splice(1, 0, 60);
-    }
-    for (const [index, corner] of [[0, 1], [radii.length - 1, points.length - 2]] as const) {
-      radii[index] = endRadius(points, corner);
-    }
+    const bulge = random.range(6, 16) * (random.chance(0.5) ? 1 : -1) * Math.min(1, reach / 60);
+    const bulging = random.chance(0.5) && bends.length === 0 && reach > 25;
+    const line = (share: number): Curve => {
+      const inner = bends.map((bend) => this.position(bend));
+      if (share !== 0) {
+        const x = (p[0] + q[0]) / 2 - (share * bulge * (q[1] - p[1])) / reach;
+        const y = (p[1] + q[1]) / 2 + (share * bulge * (q[0] - p[0])) / reach;
+        inner.push([x, y]);
+      }
+      const points = [a, p, ...inner, q, b];
+      const radius = bends.length > 0 ? cornerRadius : BULGE_RADIUS;
+      const radii = [endRadius(points, 1), ...inner.map(() => radius), endRadius(points, points.length - 2)];
+      return filletedPolyline(points, radii);
+    };
     const lines = [first, second].map((end) => this.line(end));
     const lanes = Math.min(...lines.map((line) => line.lanes)) === 2 ? 2 : 1;
     const parking = [0, 1].map(() => (random.chance(lanes === 1 ? 0.45 : 0.2) ? PARKING_WIDTH : 0));
     const paved = MEDIAN / 2 + lanes * this.laneWidth + SHOULDER;
     const left = parking[0] ?? 0;
     const right = parking[1] ?? 0;
+    const halfWidths = [paved + left, paved + right] as const;
+    const sharpest = 1 / (Math.max(...halfWidths) + EDGE_RADIUS);
+    let curve = line(bulging ? 1 : 0);
+    // Where the ends do not face each other a bulge may sharpen or soften the bends: take the first shape that will do.
+    for (const share of bends.length > 0 ? [] : [0.5, 0, -0.5, -1, 1]) {
+      if (sharpestCurvature(curve) <= sharpest) break;
+      const other = line(share);
+      if (sharpestCurvature(other) < sharpestCurvature(curve)) curve = other;
+    }
     return {
       key,
-      curve: filletedPolyline(points, radii),
+      curve,
       ends: [first, second],
       lanes,
       laneWidth: this.laneWidth,
       speedLimit: Math.min(...lines.map((line) => line.speedLimit)),
-      halfWidths: [paved + left, paved + right],
+      halfWidths,
       parking: [left, right],
     };
   }
@@ -179,6 +189,11 @@ export class StreetGrid {
     const lanes = random.chance(0.35) ? 2 : 1;
     return { lanes, speedLimit: lanes === 2 ? random.range(10.5, 14.5) : random.range(7, 12) };
   }
+}
+
+/** Whether a road bends so sharply that its inner edge (or the sidewalk beside it) would fold over. */
+export function isTooSharp({ curve, halfWidths }: RoadShape): boolean {
+  return sharpestCurvature(curve) * (Math.max(...halfWidths) + EDGE_RADIUS - 0.5) > 1;
 }
 
 /** Largest radius (up to 80 m) that keeps the first STRAIGHT_END metres of the outer segment straight. */
