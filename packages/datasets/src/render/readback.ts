@@ -1,21 +1,21 @@
-import { tileOrigin, type AtlasLayout } from "./atlas.js";
+import { tileOrigin, type SheetLayout } from "./sheets.js";
 import { NEAR } from "./view.js";
 
-/** Which part of an atlas goes where. */
+/** Which sheets go where. */
 export interface TileCopy {
-  readonly layout: AtlasLayout;
-  /** Samples in the atlas. */
+  readonly layout: SheetLayout;
+  /** Number of sheets. */
   readonly count: number;
-  /** Sample of the output that the atlas' first one becomes. */
+  /** Sample of the output that the first sheet becomes. */
   readonly first: number;
-  /** Texels from one atlas row to the next. */
+  /** Texels from one row of a sheet to the next. */
   readonly rowLength: number;
 }
 
 /**
- * Takes an atlas apart into images.
+ * Takes sheets apart into images.
  *
- * @param texels rgba8 texels of the atlas, red in the lowest byte
+ * @param texels rgba8 texels of the sheets, red in the lowest byte
  * @param colors [N, V, H, W, 3], receives the samples from `first` on
  * @param copy what to copy
  */
@@ -33,9 +33,9 @@ export function copyColorTiles(texels: Uint32Array, colors: Uint8Array, copy: Ti
 }
 
 /**
- * Takes a depth atlas apart into metres.
+ * Takes depth sheets apart into metres.
  *
- * @param values reversed depths of the atlas: NEAR / m, 0 at infinity
+ * @param values reversed depths: NEAR / m, 0 at infinity
  * @param depths [N, V, H, W] m, receives the samples from `first` on; 0 is sky
  * @param copy what to copy
  */
@@ -49,14 +49,14 @@ export function copyDepthTiles(values: Float32Array, depths: Float32Array, copy:
   });
 }
 
-/** Visits every image row with its first texel in the atlas and its first pixel in the output. */
+/** Visits every image row with its first texel in the sheets and its first pixel in the output. */
 function forEachRow({ layout, count, first, rowLength }: TileCopy, visit: (from: number, pixel: number) => void): void {
   const { width, height, views } = layout;
   for (let sample = 0; sample < count; sample++) {
     for (let view = 0; view < views; view++) {
-      const [x, y] = tileOrigin(layout, sample, view);
+      const [x, y] = tileOrigin(layout, view);
       const image = (first + sample) * views + view;
-      for (let row = 0; row < height; row++) visit((y + row) * rowLength + x, (image * height + row) * width);
+      for (let row = 0; row < height; row++) visit((sample * layout.sheetHeight + y + row) * rowLength + x, (image * height + row) * width);
     }
   }
 }

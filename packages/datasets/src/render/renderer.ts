@@ -1,5 +1,4 @@
 import type { Scene } from "../schema.js";
-import { createAtlas, createStaging, layoutAtlas, tileOrigin, type Atlas, type AtlasLayout, type Staging } from "./atlas.js";
 import { egoPose, placeBoxes } from "./boxes.js";
 import { intrinsicsFor, nuscenesRig, type Camera } from "./camera.js";
 import {
@@ -17,6 +16,7 @@ import type { MeshCell } from "./mesh-builder.js";
 import { copyColorTiles, copyDepthTiles } from "./readback.js";
 import { createPipelines, type CameraPipelines, type ScenePipelines } from "./pipelines.js";
 import { SceneCache, type SceneBuffers } from "./scene-cache.js";
+import { createSheets, createStaging, layoutSheets, tileOrigin, type SheetLayout, type Sheets, type Staging } from "./sheets.js";
 import { BOX_FLOATS, opticsOf, packView, packVisibleBoxes, VIEW_BYTES, viewOf, visibleCells, type CameraOptics } from "./view.js";
 
 /**
@@ -29,7 +29,7 @@ import { BOX_FLOATS, opticsOf, packView, packVisibleBoxes, VIEW_BYTES, viewOf, v
  * @throws RenderError when the images do not fit into the device's textures or an option is out of range
  */
 export function createCameraRenderer(device: GPUDevice, options: CameraRendererOptions): CameraRenderer {
-  return new AtlasRenderer(device, options);
+  return new SheetRenderer(device, options);
 }
 
 /** The commands of one view, collected before the pass is encoded. */
@@ -41,23 +41,23 @@ interface ViewDraws {
   readonly boxCount: number;
 }
 
-class AtlasRenderer implements CameraRenderer {
+class SheetRenderer implements CameraRenderer {
   readonly cameras: readonly Camera[];
   readonly width: number;
   readonly height: number;
   readonly intrinsics: readonly Float64Array[];
   private readonly optics: readonly CameraOptics[];
   private readonly range: number;
-  private readonly samples: number;
-  private readonly layout: AtlasLayout;
+  private readonly layout: SheetLayout;
   private readonly pipelines: CameraPipelines;
   private readonly scenes: SceneCache;
   private readonly uniforms: GPUBuffer;
   private readonly viewGroup: GPUBindGroup;
   private readonly unpackLayout: GPUBuffer;
   private boxBuffer: GPUBuffer;
-  /** One atlas for single samples, one for full batches, made when first needed. */
-  private readonly atlases = new Map<number, { atlas: Atlas; idle: Staging[] }>();
+  private readonly sheets: Sheets;
+  /** Staging buffers that are not being read. */
+  private readonly idle: Staging[] = [];
 
   constructor(
     private readonly device: GPUDevice,
@@ -71,8 +71,8 @@ class AtlasRenderer implements CameraRenderer {
     this.intrinsics = cameras.map((camera) => intrinsicsFor(camera, { width, height }));
     this.optics = cameras.map((camera) => opticsOf(camera, { width, height }));
     this.range = range;
-    this.samples = samples;
-    this.layout = layoutAtlas({ width, height }, cameras.length, device.limits);
+    this.layout = layoutSheets({ width, height }, cameras.length, device.limits);
+    this.sheets = createSheets(device, this.layout, samples);
     this.pipelines = createPipelines(device, samples);
     this.scenes = new SceneCache(device, range + 20, cachedScenes);
     this.uniforms = device.createBuffer({
@@ -126,8 +126,8 @@ class AtlasRenderer implements CameraRenderer {
     const color = create("camera colours", bytes);
     const depth = outputs.depth === true ? create("camera depths", bytes / 3) : null;
     for (const batch of this.batches(requests)) {
-      const { encoder, atlas } = this.draw(batch.requests, depth !== null);
-      this.unpack(encoder, atlas, batch.requests.length, batch.first, color, depth);
+      const encoder = this.draw(batch.requests, depth !== null);
+      this.unpack(encoder, batch.requests.length, batch.first, color, depth);
       this.device.queue.submit([encoder.finish()]);
       this.scenes.trim();
     }
@@ -139,11 +139,9 @@ class AtlasRenderer implements CameraRenderer {
     this.uniforms.destroy();
     this.unpackLayout.destroy();
     this.boxBuffer.destroy();
-    for (const { atlas, idle } of this.atlases.values()) {
-      for (const texture of [atlas.color, atlas.multisampled, atlas.colorDepth, atlas.depth]) texture?.destroy();
-      for (const staging of idle) staging.buffer.destroy();
-    }
-    this.atlases.clear();
+    const { color, depth, multisampled } = this.sheets;
+    for (const texture of [color, depth, multisampled?.color, multisampled?.depth]) texture?.destroy();
+    for (const staging of this.idle) staging.buffer.destroy();
   }
 
   private *batches(requests: readonly RenderRequest[]): Generator<{ first: number; requests: readonly RenderRequest[] }> {
@@ -153,9 +151,9 @@ class AtlasRenderer implements CameraRenderer {
 
   /** Draws a batch and copies it into `images` from sample `first` on. */
   private async readBatch(requests: readonly RenderRequest[], first: number, images: CameraImages, withDepth: boolean): Promise<void> {
-    const { encoder, atlas, idle } = this.draw(requests, withDepth);
-    const color = this.copyOut(encoder, atlas.color, atlas, idle);
-    const depth = withDepth ? this.copyOut(encoder, atlas.depth, atlas, idle) : null;
+    const encoder = this.draw(requests, withDepth);
+    const color = this.copyOut(encoder, this.sheets.color, requests.length);
+    const depth = withDepth ? this.copyOut(encoder, this.sheets.depth, requests.length) : null;
     this.device.queue.submit([encoder.finish()]);
     this.scenes.trim();
     await Promise.all([color.buffer.mapAsync(MAP_READ), depth?.buffer.mapAsync(MAP_READ)]);
@@ -165,51 +163,48 @@ class AtlasRenderer implements CameraRenderer {
     for (const staging of [color, depth]) {
       if (staging === null) continue;
       staging.buffer.unmap();
-      idle.push(staging);
+      this.idle.push(staging);
     }
   }
 
-  private copyOut(encoder: GPUCommandEncoder, texture: GPUTexture, atlas: Atlas, idle: Staging[]): Staging {
-    const staging = idle.pop() ?? createStaging(this.device, atlas);
-    encoder.copyTextureToBuffer({ texture }, { buffer: staging.buffer, bytesPerRow: staging.bytesPerRow }, [atlas.width, atlas.height]);
+  private copyOut(encoder: GPUCommandEncoder, texture: GPUTexture, count: number): Staging {
+    const staging = this.idle.pop() ?? createStaging(this.device, this.layout);
+    const { sheetWidth, sheetHeight } = this.layout;
+    const target = { buffer: staging.buffer, bytesPerRow: staging.bytesPerRow, rowsPerImage: sheetHeight };
+    encoder.copyTextureToBuffer({ texture }, target, [sheetWidth, sheetHeight, count]);
     return staging;
   }
 
-  /** Encodes the passes that draw a batch into an atlas. */
-  private draw(requests: readonly RenderRequest[], withDepth: boolean): { encoder: GPUCommandEncoder; atlas: Atlas; idle: Staging[] } {
-    const { atlas, idle } = this.atlasFor(requests.length);
+  /** Encodes the passes that draw a batch: one a sample, and one more where depth needs its own. */
+  private draw(requests: readonly RenderRequest[], withDepth: boolean): GPUCommandEncoder {
     const draws = this.prepare(requests);
+    const { color, depth, multisampled } = this.sheets;
     const encoder = this.device.createCommandEncoder({ label: "camera batch" });
-    const depthStencilAttachment = (texture: GPUTexture, store: boolean): GPURenderPassDepthStencilAttachment => ({
-      view: texture.createView(),
+    const depthAttachment = (view: GPUTextureView, store: boolean): GPURenderPassDepthStencilAttachment => ({
+      view,
       depthClearValue: 0,
       depthLoadOp: "clear",
       depthStoreOp: store ? "store" : "discard",
     });
-    const colorPass = encoder.beginRenderPass({
-      label: "camera colour",
-      colorAttachments: [
-        {
-          view: (atlas.multisampled ?? atlas.color).createView(),
-          ...(atlas.multisampled && { resolveTarget: atlas.color.createView() }),
-          loadOp: "clear",
-          storeOp: atlas.multisampled ? "discard" : "store",
-        },
-      ],
-      depthStencilAttachment: depthStencilAttachment(atlas.colorDepth, atlas.multisampled === null),
-    });
-    this.encodeViews(colorPass, this.pipelines.color, draws);
-    colorPass.end();
-    if (withDepth && this.pipelines.depth !== null) {
-      const depthPass = encoder.beginRenderPass({
-        label: "camera depth",
-        colorAttachments: [],
-        depthStencilAttachment: depthStencilAttachment(atlas.depth, true),
+    for (let sample = 0; sample < requests.length; sample++) {
+      const layer = (texture: GPUTexture): GPUTextureView => texture.createView({ dimension: "2d", baseArrayLayer: sample, arrayLayerCount: 1 });
+      const target: GPURenderPassColorAttachment =
+        multisampled === null
+          ? { view: layer(color), loadOp: "clear", storeOp: "store" }
+          : { view: multisampled.color.createView(), resolveTarget: layer(color), loadOp: "clear", storeOp: "discard" };
+      const colorPass = encoder.beginRenderPass({
+        label: "camera colour",
+        colorAttachments: [target],
+        depthStencilAttachment: multisampled === null ? depthAttachment(layer(depth), true) : depthAttachment(multisampled.depth.createView(), false),
       });
-      this.encodeViews(depthPass, this.pipelines.depth, draws);
+      this.encodeViews(colorPass, this.pipelines.color, draws, sample);
+      colorPass.end();
+      if (!withDepth || this.pipelines.depth === null) continue;
+      const depthPass = encoder.beginRenderPass({ label: "camera depth", colorAttachments: [], depthStencilAttachment: depthAttachment(layer(depth), true) });
+      this.encodeViews(depthPass, this.pipelines.depth, draws, sample);
       depthPass.end();
     }
-    return { encoder, atlas, idle };
+    return encoder;
   }
 
   /** Computes what every view sees and uploads views and boxes. */
@@ -217,7 +212,7 @@ class AtlasRenderer implements CameraRenderer {
     const uniforms = new Float32Array((requests.length * this.cameras.length * VIEW_BYTES) / 4);
     const boxes: number[] = [];
     const draws: ViewDraws[] = [];
-    requests.forEach(({ scene, frame, mirror = false }, sample) => {
+    for (const { scene, frame, mirror = false } of requests) {
       const ego = egoPose(scene, frame);
       const placed = placeBoxes(scene, frame, this.range);
       const buffers = this.scenes.get(scene);
@@ -228,9 +223,9 @@ class AtlasRenderer implements CameraRenderer {
         const firstBox = boxes.length / BOX_FLOATS;
         const boxCount = packVisibleBoxes(placed, view, origin, boxes);
         const cells = visibleCells(buffers.mesh, view, ego, this.range);
-        draws.push({ tile: tileOrigin(this.layout, sample, index), scene: buffers, cells, firstBox, boxCount });
+        draws.push({ tile: tileOrigin(this.layout, index), scene: buffers, cells, firstBox, boxCount });
       });
-    });
+    }
     this.device.queue.writeBuffer(this.uniforms, 0, uniforms);
     const instances = Float32Array.from(boxes);
     if (instances.byteLength > this.boxBuffer.size) {
@@ -241,13 +236,13 @@ class AtlasRenderer implements CameraRenderer {
     return draws;
   }
 
-  private encodeViews(pass: GPURenderPassEncoder, pipelines: ScenePipelines, draws: readonly ViewDraws[]): void {
-    pass.setVertexBuffer(0, this.boxBuffer);
-    draws.forEach((draw, index) => {
+  private encodeViews(pass: GPURenderPassEncoder, pipelines: ScenePipelines, draws: readonly ViewDraws[], sample: number): void {
+    const first = sample * this.cameras.length;
+    draws.slice(first, first + this.cameras.length).forEach((draw, view) => {
       const [x, y] = draw.tile;
       pass.setViewport(x, y, this.width, this.height, 0, 1);
       pass.setScissorRect(x, y, this.width, this.height);
-      pass.setBindGroup(0, this.viewGroup, [index * VIEW_BYTES]);
+      pass.setBindGroup(0, this.viewGroup, [(first + view) * VIEW_BYTES]);
       if (draw.boxCount > 0) {
         pass.setPipeline(pipelines.boxes);
         pass.setVertexBuffer(0, this.boxBuffer);
@@ -268,9 +263,9 @@ class AtlasRenderer implements CameraRenderer {
     });
   }
 
-  private unpack(encoder: GPUCommandEncoder, atlas: Atlas, count: number, first: number, color: GPUBuffer, depth: GPUBuffer | null): void {
-    const { views, columns, rowsPerSample } = this.layout;
-    this.device.queue.writeBuffer(this.unpackLayout, 0, Uint32Array.of(this.width, this.height, columns, views, rowsPerSample, first * views));
+  private unpack(encoder: GPUCommandEncoder, count: number, first: number, color: GPUBuffer, depth: GPUBuffer | null): void {
+    const { views, columns } = this.layout;
+    this.device.queue.writeBuffer(this.unpackLayout, 0, Uint32Array.of(this.width, this.height, columns, views, first * views));
     const pass = encoder.beginComputePass({ label: "camera unpack" });
     const run = (pipeline: GPUComputePipeline, source: GPUBindGroupEntry, target: GPUBindGroupEntry): void => {
       const entries = [{ binding: 0, resource: { buffer: this.unpackLayout } }, source, target];
@@ -278,16 +273,9 @@ class AtlasRenderer implements CameraRenderer {
       pass.setBindGroup(0, this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
       pass.dispatchWorkgroups(Math.ceil(this.width / 64), this.height, count * views);
     };
-    run(this.pipelines.unpackColor, { binding: 1, resource: atlas.color.createView() }, { binding: 3, resource: { buffer: color } });
-    if (depth !== null) run(this.pipelines.unpackDepth, { binding: 2, resource: atlas.depth.createView() }, { binding: 4, resource: { buffer: depth } });
+    run(this.pipelines.unpackColor, { binding: 1, resource: this.sheets.color.createView({ dimension: "2d-array" }) }, { binding: 3, resource: { buffer: color } });
+    if (depth !== null) run(this.pipelines.unpackDepth, { binding: 2, resource: this.sheets.depth.createView({ dimension: "2d-array" }) }, { binding: 4, resource: { buffer: depth } });
     pass.end();
-  }
-
-  private atlasFor(count: number): { atlas: Atlas; idle: Staging[] } {
-    const size = count === 1 ? 1 : this.layout.capacity;
-    let entry = this.atlases.get(size);
-    if (entry === undefined) this.atlases.set(size, (entry = { atlas: createAtlas(this.device, this.layout, size, this.samples), idle: [] }));
-    return entry;
   }
 
   private createBoxBuffer(size: number): GPUBuffer {

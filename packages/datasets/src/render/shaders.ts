@@ -163,41 +163,40 @@ fn paint(in: Box) -> vec3f {
 }
 `;
 
-/** Copies atlas tiles into planar tensors; one invocation a pixel. Binding 1 is the rendered colour, 2 the depth buffer. */
+/** Copies the tiles of sheets into planar tensors; one invocation a pixel. Binding 1 is the rendered colour, 2 the depth buffer. */
 export const UNPACK_WGSL = /* wgsl */ `
 struct Layout {
   size: vec2u,
   columns: u32,
   views: u32,
-  rowsPerSample: u32,
   firstImage: u32,
 }
-@group(0) @binding(0) var<uniform> atlas: Layout;
-@group(0) @binding(1) var colors: texture_2d<f32>;
-@group(0) @binding(2) var depths: texture_depth_2d;
+@group(0) @binding(0) var<uniform> sheet: Layout;
+@group(0) @binding(1) var colors: texture_2d_array<f32>;
+@group(0) @binding(2) var depths: texture_depth_2d_array;
 @group(0) @binding(3) var<storage, read_write> color: array<f32>;
 @group(0) @binding(4) var<storage, read_write> depth: array<f32>;
 
+/** Position in the sheet of a pixel of image id.z. */
 fn texel(id: vec3u) -> vec2u {
-  let sample = id.z / atlas.views;
-  let v = id.z % atlas.views;
-  return vec2u(v % atlas.columns, sample * atlas.rowsPerSample + v / atlas.columns) * atlas.size + id.xy;
+  let v = id.z % sheet.views;
+  return vec2u(v % sheet.columns, v / sheet.columns) * sheet.size + id.xy;
 }
 
 @compute @workgroup_size(64) fn unpackColor(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= atlas.size.x) { return; }
-  let value = textureLoad(colors, texel(id), 0);
-  let plane = atlas.size.x * atlas.size.y;
-  let first = (atlas.firstImage + id.z) * 3 * plane + id.y * atlas.size.x + id.x;
+  if (id.x >= sheet.size.x) { return; }
+  let value = textureLoad(colors, texel(id), id.z / sheet.views, 0);
+  let plane = sheet.size.x * sheet.size.y;
+  let first = (sheet.firstImage + id.z) * 3 * plane + id.y * sheet.size.x + id.x;
   color[first] = value.r;
   color[first + plane] = value.g;
   color[first + 2 * plane] = value.b;
 }
 
 @compute @workgroup_size(64) fn unpackDepth(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= atlas.size.x) { return; }
-  let value = textureLoad(depths, texel(id), 0);
-  let plane = atlas.size.x * atlas.size.y;
-  depth[(atlas.firstImage + id.z) * plane + id.y * atlas.size.x + id.x] = select(0.0, ${NEAR} / value, value > 0);
+  if (id.x >= sheet.size.x) { return; }
+  let value = textureLoad(depths, texel(id), id.z / sheet.views, 0);
+  let plane = sheet.size.x * sheet.size.y;
+  depth[(sheet.firstImage + id.z) * plane + id.y * sheet.size.x + id.x] = select(0.0, ${NEAR} / value, value > 0);
 }
 `;
