@@ -47,7 +47,7 @@ export function rowGrid(rows: number, width: number, target: KernelTarget, lane:
       { name: "rows", type: "u32", value: rows },
       { name: "width", type: "u32", value: width / laneWidth(form.lane) },
     ],
-    main: (body) => reductions.filter(({ name }) => body.includes(`${name}(`)).map(form.reduction).join("") + form.entry(body),
+    main: (body) => reductions.filter(({ name }) => body.includes(`${name}(`)).map((reduction) => form.reduction(reduction)).join("") + form.entry(body),
   };
 }
 

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.js";
 import type { Binding, Kernel, KernelSequence, KernelStep, KernelTarget, Temporary, UniformField } from "../kernel.js";
-import { flatGrid } from "../flat-grid.js";
+import { matrixGrid } from "../flat-grid.js";
 import { laneFor, laneName, laneOf, laneWidth } from "../lanes.js";
 import { arrayOf } from "../reference-arrays.js";
 import { requireSizes } from "../sizes.js";
@@ -88,19 +88,16 @@ function join({ outer, widths }: ConcatShape, target: KernelTarget): Kernel {
   const total = widths.reduce((sum, width) => sum + width, 0);
   const lane = laneFor(...widths);
   const columns = total / laneWidth(lane);
-  const plan = flatGrid(outer * columns, target, "light");
+  const plan = matrixGrid(outer, columns, target);
   const bindings: Binding[] = widths.map((width, number) => ({ name: `x${number}`, access: "read", dtype: "f32", length: outer * width }));
   bindings.push({ name: "y", access: "write", dtype: "f32", length: outer * total });
-  const cases = branches(widths, laneWidth(lane), (number, position) => `y[item] = x${number}[${position}];`);
-  const uniforms: UniformField[] = [{ name: "items", type: "u32", value: outer * columns }, { name: "columns", type: "u32", value: columns }, ...cases.uniforms];
+  const cases = branches(widths, laneWidth(lane), (number, position) => `y[place] = x${number}[${position}];`);
+  const uniforms: UniformField[] = [...plan.uniforms, ...cases.uniforms];
   const wgsl =
     declare(bindings, uniforms, Object.fromEntries(bindings.map(({ name }) => [name, laneOf(lane, "u32")]))) +
-    plan.main(`
-    let row = item / params.columns;
-    let column = item % params.columns;
-    ${cases.wgsl}`);
+    plan.main("", `    ${cases.wgsl}`);
   return {
-    name: `concat.${widths.length}.${laneName(lane)}`,
+    name: `concat.${widths.length}.${plan.variant}.${laneName(lane)}`,
     wgsl,
     bindings,
     uniforms,
@@ -117,26 +114,21 @@ function part(shape: ConcatShape, offset: number, widths: readonly number[], tar
   const taken = widths.reduce((sum, width) => sum + width, 0);
   const lane = laneFor(total, offset, ...widths);
   const wide = laneWidth(lane);
-  const plan = flatGrid((outer * taken) / wide, target, "light");
+  const plan = matrixGrid(outer, taken / wide, target);
   const bindings: Binding[] = [{ name: "x", access: "read", dtype: "f32", length: outer * total }];
   widths.forEach((width, number) => bindings.push({ name: `y${number}`, access: "write", dtype: "f32", length: outer * width }));
   const cases = branches(widths, wide, (number, position) => `y${number}[${position}] = value;`);
   const uniforms: UniformField[] = [
-    { name: "items", type: "u32", value: (outer * taken) / wide },
-    { name: "columns", type: "u32", value: taken / wide },
+    ...plan.uniforms,
     { name: "total", type: "u32", value: total / wide },
     { name: "offset", type: "u32", value: offset / wide },
     ...cases.uniforms,
   ];
   const wgsl =
     declare(bindings, uniforms, Object.fromEntries(bindings.map(({ name }) => [name, laneOf(lane, "u32")]))) +
-    plan.main(`
-    let row = item / params.columns;
-    let column = item % params.columns;
-    let value = x[row * params.total + params.offset + column];
-    ${cases.wgsl}`);
+    plan.main("", `    let value = x[row * params.total + params.offset + column];\n    ${cases.wgsl}`);
   return {
-    name: `split.${widths.length}.${laneName(lane)}`,
+    name: `split.${widths.length}.${plan.variant}.${laneName(lane)}`,
     wgsl,
     bindings,
     uniforms,

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.js";
 import type { Kernel, KernelTarget, UniformField } from "../kernel.js";
-import { flatGrid } from "../flat-grid.js";
+import { matrixGrid } from "../flat-grid.js";
 import { laneFor, laneName, laneWidth } from "../lanes.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
@@ -22,43 +22,50 @@ export function pad(options: PadShape, target: KernelTarget): Kernel {
   }
   const axes = mergedAxes(options);
   const inner = axes.at(-1) ?? { extent: 1, before: 0, padded: 1 };
+  const outer = axes.slice(0, -1);
   const lane = laneFor(inner.extent, inner.before, inner.padded);
   const wide = laneWidth(lane);
   const count = axes.reduce((product, { padded }) => product * padded, 1);
-  const plan = flatGrid(count / wide, target, "light");
+  const plan = matrixGrid(inner.padded === 0 ? 0 : count / inner.padded, inner.padded / wide, target);
   const bindings = [
     { name: "x", access: "read", dtype: "f32", length: elementsOf(shape) },
     { name: "y", access: "write", dtype: "f32", length: count },
   ] as const;
   const uniforms: UniformField[] = [
-    { name: "items", type: "u32", value: count / wide },
+    ...plan.uniforms,
     { name: "value", type: "f32", value },
+    { name: "extent", type: "u32", value: inner.extent / wide },
+    { name: "before", type: "u32", value: inner.before / wide },
   ];
-  axes.forEach((axis, number) => {
-    const unit = number === axes.length - 1 ? wide : 1;
-    uniforms.push({ name: `extent${number}`, type: "u32", value: axis.extent / unit });
-    uniforms.push({ name: `before${number}`, type: "u32", value: axis.before / unit });
-    uniforms.push({ name: `padded${number}`, type: "u32", value: axis.padded / unit });
+  outer.forEach((axis, number) => {
+    uniforms.push({ name: `extent${number}`, type: "u32", value: axis.extent });
+    uniforms.push({ name: `before${number}`, type: "u32", value: axis.before });
+    uniforms.push({ name: `padded${number}`, type: "u32", value: axis.padded });
   });
   // A coordinate left of the tensor wraps to a large number, so one comparison finds both sides of the border.
-  const steps = axes.map((_, number) => `
-    let c${number} = rest % params.padded${number} - params.before${number};
-    rest /= params.padded${number};
+  const steps = outer.map(
+    (_, number) => `
+    let above${number} = rest / params.padded${number};
+    let c${number} = rest - above${number} * params.padded${number} - params.before${number};
+    rest = above${number};
     inside = inside && c${number} < params.extent${number};
-    position += c${number} * stride;
-    stride *= params.extent${number};`);
+    origin += c${number} * stride;
+    stride *= params.extent${number};`,
+  );
   const wgsl =
     declare(bindings, uniforms, { x: lane, y: lane }) +
-    plan.main(`
-    var rest = item;
+    plan.main(
+      `    var rest = row;
     var inside = true;
-    var position = 0u;
-    var stride = 1u;${steps.reverse().join("")}
+    var origin = 0u;
+    var stride = params.extent;${steps.reverse().join("")}`,
+      `    let within = column - params.before;
     var result = ${lane}(params.value);
-    if (inside) { result = x[position]; }
-    y[item] = result;`);
+    if (inside && within < params.extent) { result = x[origin + within]; }
+    y[place] = result;`,
+    );
   return {
-    name: `pad.rank${axes.length}.${laneName(lane)}`,
+    name: `pad.rank${axes.length}.${plan.variant}.${laneName(lane)}`,
     wgsl,
     bindings,
     uniforms,

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.js";
 import type { Kernel, KernelTarget, UniformField } from "../kernel.js";
-import { flatGrid } from "../flat-grid.js";
+import { matrixGrid } from "../flat-grid.js";
 import { laneFor, laneName, laneOf, laneWidth } from "../lanes.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
@@ -37,38 +37,40 @@ export function slice({ shape, start, size }: { readonly shape: readonly number[
 export function stridedCopyAs(name: string, copy: StridedCopy, target: KernelTarget): Kernel {
   checkViews(name, copy);
   const axes = mergedAxes(copy);
-  const inner = axes.at(-1);
-  const outerStrides = axes.slice(0, -1).flatMap(({ src, dst }) => [src, dst]);
-  const lane = inner?.src === 1 && inner.dst === 1 ? laneFor(inner.extent, copy.srcOffset, copy.dstOffset, ...outerStrides) : "f32";
+  const inner = axes.at(-1) ?? { extent: 1, src: 1, dst: 1 };
+  const outer = axes.slice(0, -1);
+  const lane = inner.src === 1 && inner.dst === 1 ? laneFor(inner.extent, copy.srcOffset, copy.dstOffset, ...outer.flatMap(({ src, dst }) => [src, dst])) : "f32";
   const wide = laneWidth(lane);
   const count = elementsOf(copy.shape);
-  const plan = flatGrid(count / wide, target, "light");
+  const plan = matrixGrid(inner.extent === 0 ? 0 : count / inner.extent, inner.extent / wide, target);
   const bindings = [
     { name: "x", access: "read", dtype: "f32", length: copy.srcLength },
     { name: "y", access: count === copy.dstLength ? "write" : "readwrite", dtype: "f32", length: copy.dstLength },
   ] as const;
   const uniforms: UniformField[] = [
-    { name: "items", type: "u32", value: count / wide },
+    ...plan.uniforms,
     { name: "srcOffset", type: "u32", value: copy.srcOffset / wide },
     { name: "dstOffset", type: "u32", value: copy.dstOffset / wide },
+    { name: "srcStep", type: "u32", value: inner.src },
+    { name: "dstStep", type: "u32", value: inner.dst },
   ];
-  axes.forEach(({ extent, src, dst }, axis) => {
-    const last = axis === axes.length - 1;
-    uniforms.push({ name: `extent${axis}`, type: "u32", value: last ? extent / wide : extent });
-    uniforms.push({ name: `src${axis}`, type: "u32", value: last ? src : src / wide });
-    uniforms.push({ name: `dst${axis}`, type: "u32", value: last ? dst : dst / wide });
+  outer.forEach(({ extent, src, dst }, axis) => {
+    uniforms.push({ name: `extent${axis}`, type: "u32", value: extent });
+    uniforms.push({ name: `src${axis}`, type: "u32", value: src / wide });
+    uniforms.push({ name: `dst${axis}`, type: "u32", value: dst / wide });
   });
   const bits = laneOf(lane, "u32");
   const wgsl =
     declare(bindings, uniforms, { x: bits, y: bits }) +
-    plan.main(`
-    var rest = item;
-    var from_x = params.srcOffset;
-    var to_y = params.dstOffset;
-${axes.map((_, axis) => axisStep(axis)).reverse().join("\n")}
-    y[to_y] = x[from_x];`);
+    plan.main(
+      `    var rest = row;
+    var src = params.srcOffset;
+    var dst = params.dstOffset;
+${outer.map((_, axis) => axisStep(axis)).reverse().join("\n")}`,
+      "    y[dst + column * params.dstStep] = x[src + column * params.srcStep];",
+    );
   return {
-    name: `${name}.rank${axes.length}.${laneName(lane)}`,
+    name: `${name}.rank${axes.length}.${plan.variant}.${laneName(lane)}`,
     wgsl,
     bindings,
     uniforms,
@@ -80,9 +82,12 @@ ${axes.map((_, axis) => axisStep(axis)).reverse().join("\n")}
 
 /** Takes one coordinate off `rest`; the outermost is what remains. */
 function axisStep(axis: number): string {
-  const coordinate = axis === 0 ? "rest" : `(rest % params.extent${axis})`;
-  const step = `    from_x += ${coordinate} * params.src${axis};\n    to_y += ${coordinate} * params.dst${axis};`;
-  return axis === 0 ? step : `${step}\n    rest /= params.extent${axis};`;
+  if (axis === 0) return "    src += rest * params.src0;\n    dst += rest * params.dst0;";
+  return `    let above${axis} = rest / params.extent${axis};
+    let c${axis} = rest - above${axis} * params.extent${axis};
+    src += c${axis} * params.src${axis};
+    dst += c${axis} * params.dst${axis};
+    rest = above${axis};`;
 }
 
 interface Axis {

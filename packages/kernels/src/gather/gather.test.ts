@@ -1,10 +1,11 @@
-import { checkGradient, dataSeed, dims, exact, f32Reduce, lawRuns, openTestDevice, uniformData, uniformSource } from "@distilldrive/testkit";
+import { checkGradient, compare, dataSeed, dims, exact, f32Reduce, lawRuns, openTestDevice, uniformData, uniformSource } from "@distilldrive/testkit";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { targetOf } from "../target.js";
+import { portableTarget, targetOf } from "../target.js";
 import { expectAgreement } from "../testing/agreement.js";
-import { gatherRows, scatterAddRows } from "./gather.js";
+import { gatherRows } from "./gather.js";
 import { gatherReference, scatterAddReference } from "./reference.js";
+import { scatterAddRows } from "./scatter-add.js";
 
 /** Row numbers from -2 to rows + 1, so some are outside the table. */
 function rowNumbers(length: number, seed: number, rows: number): Int32Array {
@@ -12,7 +13,10 @@ function rowNumbers(length: number, seed: number, rows: number): Int32Array {
   return Int32Array.from({ length }, () => Math.floor(next() * (rows + 4)) - 2);
 }
 
-const shapes = fc.record({ batch: dims({ tile: 2 }), rows: dims({ tile: 8 }), indices: dims({ tile: 16 }), width: dims({ tile: 8 }) });
+const shapes = fc.oneof(
+  fc.record({ batch: dims({ tile: 2 }), rows: dims({ tile: 8 }), indices: dims({ tile: 16 }), width: dims({ tile: 8 }) }),
+  fc.record({ batch: fc.constant(2), rows: fc.constantFrom(3, 200), indices: fc.constantFrom(127, 128), width: dims({ tile: 8 }) }),
+);
 
 describe("gatherRows and scatterAddRows [gpu]", () => {
   let device: GPUDevice | undefined;
@@ -29,8 +33,12 @@ describe("gatherRows and scatterAddRows [gpu]", () => {
         const index = rowNumbers(batch * indices, seed, rows);
         const src = uniformData(batch * rows * width, seed + 1);
         const dy = uniformData(batch * indices * width, seed + 2);
-        await expectAgreement(own, gatherRows(shape, targetOf(own)), { src, index }, { y: exact }, { shape, seed });
-        await expectAgreement(own, scatterAddRows(shape, targetOf(own)), { dy, index }, { dsrc: f32Reduce(indices) }, { shape, seed });
+        for (const target of [targetOf(own), portableTarget]) {
+          await expectAgreement(own, gatherRows(shape, target), { src, index }, { y: exact }, { shape, seed });
+          const sums = await expectAgreement(own, scatterAddRows(shape, target), { dy, index }, { dsrc: f32Reduce(indices) }, { shape, seed });
+          const plain = scatterAddReference(shape, { dy: Float64Array.from(dy), index: Float64Array.from(index) });
+          compare(sums("dsrc"), plain.dsrc, f32Reduce(indices), { op: "scatterAddRows", shape, seed });
+        }
       }),
       lawRuns({ runs: 20, name: "gather" }),
     );

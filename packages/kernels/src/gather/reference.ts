@@ -38,8 +38,43 @@ export function scatterAddReference({ batch, rows, indices, width }: GatherShape
       const row = at(index, b * indices + k);
       if (row < 0 || row >= rows) continue;
       for (let i = 0; i < width; i++) {
-        const target = (b * rows + row) * width + i;
-        dsrc[target] = at(dsrc, target) + at(dy, (b * indices + k) * width + i);
+        const place = (b * rows + row) * width + i;
+        dsrc[place] = at(dsrc, place) + at(dy, (b * indices + k) * width + i);
+      }
+    }
+  }
+  return { dsrc };
+}
+
+/** Plain-loop chains: the first taker of each row, then the next taker of the same row after each; -1 where there is none. */
+export function chainReference({ batch, rows, indices }: GatherShape, inputs: Arrays): { chain: Float64Array } {
+  const index = arrayOf(inputs, "index", batch * indices);
+  const chain = new Float64Array(batch * (rows + indices)).fill(-1);
+  for (let b = 0; b < batch; b++) {
+    const links = b * (rows + indices);
+    const takerAfter = (row: number, k: number): number => {
+      for (let next = k; next < indices; next++) if (at(index, b * indices + next) === row) return next;
+      return -1;
+    };
+    for (let row = 0; row < rows; row++) chain[links + row] = takerAfter(row, 0);
+    for (let k = 0; k < indices; k++) chain[links + rows + k] = takerAfter(at(index, b * indices + k), k + 1);
+  }
+  return { chain };
+}
+
+/** Plain-loop sums along the chains: dsrc[b, r] = sum of dy[b, k] over the takers k of row r. */
+export function chainSumsReference({ batch, rows, indices, width }: GatherShape, inputs: Arrays): { dsrc: Float64Array } {
+  const dy = arrayOf(inputs, "dy", batch * indices * width);
+  const chain = arrayOf(inputs, "chain", batch * (rows + indices));
+  const dsrc = new Float64Array(batch * rows * width);
+  for (let b = 0; b < batch; b++) {
+    const links = b * (rows + indices);
+    for (let row = 0; row < rows; row++) {
+      for (let k = at(chain, links + row); k >= 0; k = at(chain, links + rows + k)) {
+        for (let i = 0; i < width; i++) {
+          const place = (b * rows + row) * width + i;
+          dsrc[place] = at(dsrc, place) + at(dy, (b * indices + k) * width + i);
+        }
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Binding, Kernel, KernelTarget } from "../kernel.js";
-import { flatGrid } from "../flat-grid.js";
+import { flatGrid, matrixGrid } from "../flat-grid.js";
 import { laneFor, laneName, laneOf, laneWidth } from "../lanes.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
@@ -62,27 +62,24 @@ export function maxPoolBackward({ outer, n, inner }: MaxPoolShape, target: Kerne
   requireSizes("maxPoolBackward", { outer, n, inner });
   const lane = laneFor(inner);
   const columns = inner / laneWidth(lane);
-  const items = outer * n * columns;
-  const plan = flatGrid(items, target, "light");
+  const plan = matrixGrid(outer * n, columns, target);
   const bindings = [
     { name: "index", access: "read", dtype: "i32", length: outer * inner },
     { name: "dy", access: "read", dtype: "f32", length: outer * inner },
     { name: "dx", access: "write", dtype: "f32", length: outer * n * inner },
   ] as const;
-  const uniforms = [
-    { name: "items", type: "u32", value: items },
-    { name: "n", type: "u32", value: n },
-    { name: "columns", type: "u32", value: columns },
-  ] as const;
-  const place = laneOf(lane, "i32");
+  const uniforms = [...plan.uniforms, { name: "n", type: "u32", value: n }] as const;
+  const wide = laneOf(lane, "i32");
   const wgsl =
-    declare(bindings, uniforms, { index: place, dy: lane, dx: lane }) +
-    plan.main(`
-    let point = item / params.columns;
-    let column = point / params.n * params.columns + item % params.columns;
-    dx[item] = select(${lane}(), dy[column], index[column] == ${place}(i32(point % params.n)));`);
+    declare(bindings, uniforms, { index: wide, dy: lane, dx: lane }) +
+    plan.main(
+      `    let pool = row / params.n;
+    let point = ${wide}(i32(row - pool * params.n));`,
+      `    let source = pool * params.columns + column;
+    dx[place] = select(${lane}(), dy[source], index[source] == point);`,
+    );
   return {
-    name: `maxPoolBackward.${laneName(lane)}`,
+    name: `maxPoolBackward.${plan.variant}.${laneName(lane)}`,
     wgsl,
     bindings,
     uniforms,

@@ -7,9 +7,9 @@ import { portableTarget, targetOf } from "../target.js";
 import { expectAgreement } from "../testing/agreement.js";
 import { inversePermutation, permute } from "./permute.js";
 
-/** A shape of rank 0 to 5 and an order of its axes. */
+/** A shape of rank 0 to 5, or one with enough rows for the walk along rows, and an order of its axes. */
 const permutations = fc
-  .array(dims({ tile: 4, max: 9 }), { minLength: 0, maxLength: 5 })
+  .oneof(fc.array(dims({ tile: 4, max: 9 }), { minLength: 0, maxLength: 5 }), fc.tuple(fc.constantFrom(64, 300), fc.constantFrom(4, 5), fc.constantFrom(3, 8)).map((shape): number[] => shape))
   .chain((shape) => fc.record({ shape: fc.constant(shape), order: fc.shuffledSubarray(shape.map((_, axis) => axis), { minLength: shape.length }) }));
 
 describe("permute [gpu]", () => {
@@ -40,7 +40,7 @@ describe("permute [gpu]", () => {
   });
 
   it("keeps heads' rows whole: [B, N, H, D] to [B, H, N, D] moves vec4", () => {
-    expect(permute({ shape: [8, 168, 8, 32], order: [0, 2, 1, 3] }, portableTarget).name).toBe("permute.rank4.vec4");
+    expect(permute({ shape: [8, 168, 8, 32], order: [0, 2, 1, 3] }, portableTarget).name).toBe("permute.rank4.flat.vec4");
   });
 
   it("refuses orders that are no permutation", () => {

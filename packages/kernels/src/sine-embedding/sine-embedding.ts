@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.js";
 import type { Binding, Kernel, KernelTarget, UniformField } from "../kernel.js";
-import { flatGrid } from "../flat-grid.js";
+import { flatGrid, matrixGrid } from "../flat-grid.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
 import { sineEmbeddingBackwardReference, sineEmbeddingReference, turnsPerMetre } from "./reference.js";
@@ -15,29 +15,28 @@ import type { SineEmbeddingShape } from "./reference.js";
 export function sineEmbedding(shape: SineEmbeddingShape, target: KernelTarget): Kernel {
   const { rows, hidden } = shape;
   checkShape("sineEmbedding", shape);
-  const items = (rows * hidden) / 2;
-  const plan = flatGrid(items, target, "light");
+  // A table entry holds two frequencies, which make four neighbouring elements; an odd last one is why there is a narrow form.
+  const wide = hidden % 8 === 0;
+  const plan = matrixGrid(2 * rows, wide ? hidden / 8 : hidden / 4, target);
   const bindings = [
     { name: "position", access: "read", dtype: "f32", length: rows * 2 },
     { name: "y", access: "write", dtype: "f32", length: rows * hidden },
   ] as const;
-  const uniforms = frequencyUniforms(hidden, items);
+  const uniforms = [...frequencyUniforms(hidden), ...plan.uniforms];
   const wgsl =
-    declareWithTable(bindings, hidden, { y: "vec2f" }) +
+    declareWithTable(bindings, plan.uniforms, hidden, { y: wide ? "vec4f" : "vec2f" }) +
     sineCosineOfTurns +
-    plan.main(`
-    let row = item / (2u * params.pairs);
-    let within = item % (2u * params.pairs);
-    let k = within % params.pairs;
-    let metres = position[2u * row + select(0u, 1u, within < params.pairs)];
-    let f = frequency(k);
+    plan.main(
+      `    let metres = position[row ^ 1u];
+    let whole = round(metres);`,
+      `    let f = ${wide ? "params.table[column]" : "vec4f(frequency(column), 0.0, 0.0)"};
     // Whole metres times the upper 12 bits of the frequency is exact below 4096 m, and so is its fraction of a turn.
-    let whole = round(metres);
-    let coarse = whole * f.x;
-    let turns = (coarse - round(coarse)) + (whole * f.y + (metres - whole) * (f.x + f.y));
-    y[item] = sine_cosine(turns);`);
+    let coarse = whole * f.xz;
+    let turns = (coarse - round(coarse)) + (whole * f.yw + (metres - whole) * (f.xz + f.yw));
+    y[place] = sine_cosine(turns)${wide ? "" : ".xy"};`,
+    );
   return {
-    name: "sineEmbedding",
+    name: `sineEmbedding.${plan.variant}${wide ? ".vec4" : ""}`,
     wgsl,
     bindings,
     uniforms,
@@ -61,9 +60,10 @@ export function sineEmbeddingBackward(shape: SineEmbeddingShape, target: KernelT
     { name: "dy", access: "read", dtype: "f32", length: rows * hidden },
     { name: "dposition", access: "write", dtype: "f32", length: items },
   ] as const;
-  const uniforms = frequencyUniforms(hidden, items);
+  const sizes: UniformField[] = [{ name: "items", type: "u32", value: items }, { name: "pairs", type: "u32", value: hidden / 4 }];
+  const uniforms = [...frequencyUniforms(hidden), ...sizes];
   const wgsl =
-    declareWithTable(bindings, hidden, { y: "vec2f", dy: "vec2f" }) +
+    declareWithTable(bindings, sizes, hidden, { y: "vec2f", dy: "vec2f" }) +
     plan.main(`
     let origin = (item ^ 1u) * params.pairs;
     var total = 0.0;
@@ -96,15 +96,14 @@ function tableSize(hidden: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(4, Math.ceil(hidden / 8))));
 }
 
-/** Each frequency as its upper 12 bits and the rest, then the sizes. */
-function frequencyUniforms(hidden: number, items: number): UniformField[] {
+/** Each frequency as its upper 12 bits and the rest. */
+function frequencyUniforms(hidden: number): UniformField[] {
   const uniforms: UniformField[] = [];
   for (let k = 0; k < 2 * tableSize(hidden); k++) {
     const value = k < hidden / 4 ? turnsPerMetre(hidden, k) : 0;
     const upper = upperBits(value);
     uniforms.push({ name: `frequency${k}Upper`, type: "f32", value: upper }, { name: `frequency${k}Rest`, type: "f32", value: value - upper });
   }
-  uniforms.push({ name: "items", type: "u32", value: items }, { name: "pairs", type: "u32", value: hidden / 4 });
   return uniforms;
 }
 
@@ -116,12 +115,11 @@ function upperBits(value: number): number {
   return bits.getFloat32(0);
 }
 
-/** The uniform fields of {@link frequencyUniforms} as an array that can be indexed, two frequencies per vec4f. */
-function declareWithTable(bindings: readonly Binding[], hidden: number, elements: Readonly<Record<string, string>>): string {
+/** The uniform fields of {@link frequencyUniforms} as an array that can be indexed, two frequencies per vec4f, then the sizes. */
+function declareWithTable(bindings: readonly Binding[], sizes: readonly UniformField[], hidden: number, elements: Readonly<Record<string, string>>): string {
   return `${declare(bindings, [], elements)}struct Params {
   table: array<vec4f, ${tableSize(hidden)}>,
-  items: u32,
-  pairs: u32,
+${sizes.map(({ name, type }) => `  ${name}: ${type},`).join("\n")}
 }
 @group(0) @binding(${bindings.length}) var<uniform> params: Params;
 fn frequency(k: u32) -> vec2f {
@@ -132,19 +130,22 @@ fn frequency(k: u32) -> vec2f {
 }
 
 /**
- * Sine and cosine of an angle in turns, to float32 precision. WGSL's own sin may be off by 2^-11, and by anything outside
- * [-pi, pi]. The nearest quarter turn is taken off; the polynomials are those of Cephes' sinf and cosf on [-pi/4, pi/4].
+ * Sines and cosines of two angles in turns, to float32 precision, in turn. WGSL's own sin may be off by 2^-11, and by anything
+ * outside [-pi, pi]. The nearest quarter turn is taken off; the polynomials are those of Cephes' sinf and cosf on [-pi/4, pi/4].
  */
 const sineCosineOfTurns = `
-fn sine_cosine(turns: f32) -> vec2f {
+fn sine_cosine(turns: vec2f) -> vec4f {
   let reduced = turns - round(turns);
   let quarter = round(4.0 * reduced);
   let a = (reduced - 0.25 * quarter) * ${2 * Math.PI};
   let z = a * a;
   let s = a + a * z * ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1);
   let c = 1.0 - 0.5 * z + z * z * ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2);
-  let number = i32(quarter) & 3;
-  let turned = select(vec2f(s, c), vec2f(c, -s), (number & 1) == 1);
-  return select(turned, -turned, (number & 2) == 2);
+  let number = vec2i(quarter);
+  let odd = (number & vec2i(1)) == vec2i(1);
+  let sine = select(s, c, odd);
+  let cosine = select(c, -s, odd);
+  let sign = select(vec2f(1.0), vec2f(-1.0), (number & vec2i(2)) == vec2i(2));
+  return vec4f(sine.x * sign.x, cosine.x * sign.x, sine.y * sign.y, cosine.y * sign.y);
 }
 `;
