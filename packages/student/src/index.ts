@@ -8,3 +8,7 @@ export { imagePosition, tokenRays } from "./image-position.js";
 export type { ImagePosition, RigCamera } from "./image-position.js";
 export { anchorGrid, perception } from "./perception.js";
 export type { Perception } from "./perception.js";
+export { cameraImages, studentRig } from "./images.js";
+export type { CameraImageSource } from "./images.js";
+export { STUDENT_FEATURES, studentTask, trainedStudent, trainingContext } from "./task.js";
+export type { StudentTaskOptions } from "./task.js";

@@ -6,3 +6,5 @@ export { plannerConfigOf, TEACHER_PRESETS, VOCABULARY } from "./config.js";
 export type { TeacherConfig, TeacherPreset } from "./config.js";
 export { choosePlan, rescore } from "@distilldrive/nn";
 export type { ChosenPlan, ChoosePlanOptions, PlanModes, PredictedAgents, RescoreOptions } from "@distilldrive/nn";
+export { teacherFeatures, teacherTask, trainedTeacher } from "./task.js";
+export type { TeacherTaskOptions } from "./task.js";

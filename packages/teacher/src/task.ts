@@ -1,0 +1,56 @@
+import type { Anchors, FeatureOptions, StreamBatches } from "@distilldrive/datasets";
+import { imitation, type ImitationWeights } from "@distilldrive/losses";
+import type { StoredTensor } from "@distilldrive/tensor";
+import { streamSource, type Task, type TrainedPlanner } from "@distilldrive/training";
+import type { TeacherConfig } from "./config.js";
+import { teacherInputs, teacherTargets } from "./inputs.js";
+import { createTeacher, teacherMemory } from "./teacher.js";
+
+/** How a teacher is trained. */
+export interface TeacherTaskOptions {
+  readonly config: TeacherConfig;
+  readonly anchors: Anchors;
+  /** Batches with the teacher's {@link teacherFeatures}. */
+  readonly batches: StreamBatches;
+  /** Lanes B of the batches. */
+  readonly lanes: number;
+  readonly loss: ImitationWeights;
+  /** Probability of dropout at all published sites; 0 for none. */
+  readonly dropout: number;
+}
+
+/** Feature options of samples a teacher of this size reads. */
+export function teacherFeatures({ maxAgents, maxLines }: Pick<TeacherConfig, "maxAgents" | "maxLines">): FeatureOptions {
+  return { maxAgents, maxLines };
+}
+
+/** The teacher's training by imitation, for `fit`. Model variables are saved under their published names behind `model.`. */
+export function teacherTask({ config, anchors, batches, lanes, loss, dropout }: TeacherTaskOptions): Task {
+  const teacher = createTeacher(config, anchors);
+  const memory = teacherMemory(config, lanes);
+  const objective = imitation(loss);
+  return {
+    name: "teacher",
+    model: { model: teacher, memory },
+    batches: streamSource(batches),
+    trace: (graph, key) => {
+      const context = { training: true, dropout: dropout > 0 ? { rate: dropout, key } : null };
+      const outputs = teacher.forward(teacherInputs(graph, config, lanes), { memory, context });
+      const { total, terms } = objective(outputs, teacherTargets(graph, config, lanes));
+      return { loss: total, terms };
+    },
+  };
+}
+
+/** A trained teacher for evaluation. @param values variables by published name, see `modelValues` */
+export function trainedTeacher(config: TeacherConfig, anchors: Anchors, values: ReadonlyMap<string, StoredTensor>): TrainedPlanner {
+  const teacher = createTeacher(config, anchors);
+  return {
+    name: "teacher",
+    model: teacher,
+    values,
+    features: teacherFeatures(config),
+    memory: (lanes) => teacherMemory(config, lanes),
+    trace: (graph, lanes, memory) => teacher.forward(teacherInputs(graph, config, lanes), { memory: memory as ReturnType<typeof teacherMemory> }),
+  };
+}

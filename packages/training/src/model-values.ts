@@ -1,0 +1,9 @@
+import type { StoredTensor } from "@distilldrive/tensor";
+
+/** Prefix of a model's variables in a training checkpoint; memory and optimiser have names of their own. */
+const prefix = "model.";
+
+/** A model's variables out of a training checkpoint, by their own names. */
+export function modelValues(tensors: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
+  return new Map([...tensors].flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value] as const] : [])));
+}
