@@ -16,6 +16,7 @@ export { DatasetError } from "./errors.js";
 export { wrapAngle } from "./angles.js";
 export { readScenarioNet } from "./scenarionet/read.js";
 export { loadScenes, type LoadOptions } from "./load.js";
+export { decodeScene, encodeScene, SCENE_FILE_SUFFIX } from "./scene-file.js";
 export { validateScene } from "./validate.js";
 export {
   commandOf,

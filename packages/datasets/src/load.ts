@@ -1,6 +1,7 @@
 import { DatasetError } from "./errors.js";
 import { resolveSceneNames } from "./names.js";
 import { readScenarioNet } from "./scenarionet/read.js";
+import { decodeScene, SCENE_FILE_SUFFIX } from "./scene-file.js";
 import type { Scene } from "./schema.js";
 
 /** Options of {@link loadScenes}. */
@@ -10,8 +11,9 @@ export interface LoadOptions {
 }
 
 /**
- * Reads ScenarioNet scenes from disk (Node only; in a browser pass bytes to `readScenarioNet`).
- * @param path a .pkl file, or a folder with .pkl files (its `dataset_*.pkl` summaries are skipped)
+ * Reads scenes from disk (Node only; in a browser pass bytes to `readScenarioNet` or `decodeScene`).
+ * @param path a .pkl file of ScenarioNet or a .scene.json file of ours, or a folder with any number of both (summaries
+ *   `dataset_*.pkl` are skipped)
  * @returns scenes ordered by file name
  * @throws DatasetError for a path that is missing or holds no scenes, for unknown names in `only`, for bad files and
  *   for two files with the same scene
@@ -19,7 +21,7 @@ export interface LoadOptions {
 export async function loadScenes(path: string, options: LoadOptions = {}): Promise<Scene[]> {
   const { readFile } = await import("node:fs/promises");
   const files = await sceneFiles(path);
-  const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$/, "");
+  const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$|\.scene\.json$/, "");
   const names = options.only === undefined ? null : resolveSceneNames(options.only, files.map(nameOf), `loadScenes: ${path}`);
   const scenes: Scene[] = [];
   for (const file of files) {
@@ -27,7 +29,7 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
     const bytes = await readFile(file).catch((cause: unknown) => {
       throw new DatasetError(`loadScenes: ${file}: cannot be read, ${reason(cause)}. Check the path and its permissions.`, { cause });
     });
-    const scene = readScenarioNet(bytes, file);
+    const scene = file.endsWith(SCENE_FILE_SUFFIX) ? decodeScene(bytes, file) : readScenarioNet(bytes, file);
     if (scenes.some((other) => other.id === scene.id)) {
       throw new DatasetError(`loadScenes: ${file}: expected scenes with different ids, got "${scene.id}" again. Remove one of the two files.`);
     }
@@ -39,16 +41,16 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
 async function sceneFiles(path: string): Promise<string[]> {
   const { readdir, stat } = await import("node:fs/promises");
   const info = await stat(path).catch((cause: unknown) => {
-    throw new DatasetError(`loadScenes: ${path}: expected a folder or a .pkl file, got nothing (${reason(cause)}). Check the path.`, { cause });
+    throw new DatasetError(`loadScenes: ${path}: expected a folder or a .pkl or .scene.json file, got nothing (${reason(cause)}). Check the path.`, { cause });
   });
   if (!info.isDirectory()) return [path];
   const all = await readdir(path).catch((cause: unknown) => {
     throw new DatasetError(`loadScenes: ${path}: the folder cannot be listed, ${reason(cause)}. Check its permissions.`, { cause });
   });
-  const files = all.filter((file) => file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file)).sort();
+  const files = all.filter((file) => file.endsWith(SCENE_FILE_SUFFIX) || (file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file))).sort();
   if (files.length === 0) {
     throw new DatasetError(
-      `loadScenes: ${path}: no scenes, expected .pkl files, got ${all.length === 0 ? "an empty folder" : `${all.length} other files`}. Give the folder that holds the ScenarioNet scene-*.pkl files.`,
+      `loadScenes: ${path}: no scenes, expected .pkl or .scene.json files, got ${all.length === 0 ? "an empty folder" : `${all.length} other files`}. Give the folder that holds ScenarioNet's scene-*.pkl files, or make some: distilldrive data synth.`,
     );
   }
   return files.map((file) => `${path.replace(/[/\\]+$/, "")}/${file}`);

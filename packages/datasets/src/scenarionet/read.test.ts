@@ -185,14 +185,14 @@ describe("loadScenes", () => {
 
   it("reads a folder in order, some of it, or one file", async () => {
     const dir = await folder;
-    await expect(loadScenes(dir)).rejects.toThrow(`loadScenes: ${dir}: no scenes, expected .pkl files, got an empty folder`);
+    await expect(loadScenes(dir)).rejects.toThrow(`loadScenes: ${dir}: no scenes, expected .pkl or .scene.json files, got an empty folder`);
     for (const id of ["scene-0002", "scene-0001"]) await writeFile(join(dir, `${id}.pkl`), pickle({ ...fakeScene(), id }));
     await writeFile(join(dir, "dataset_summary.pkl"), pickle({}));
     expect((await loadScenes(dir)).map((s) => s.id)).toEqual(["scene-0001", "scene-0002"]);
     expect((await loadScenes(dir, { only: ["0002"] })).map((s) => s.id)).toEqual(["scene-0002"]);
     expect((await loadScenes(join(dir, "scene-0002.pkl"))).map((s) => s.id)).toEqual(["scene-0002"]);
     await expect(loadScenes(dir, { only: ["0003"] })).rejects.toThrow('unknown scene "0003", expected one of scene-0001, scene-0002. Did you mean "scene-000');
-    await expect(loadScenes(join(dir, "nowhere"))).rejects.toThrow("expected a folder or a .pkl file, got nothing (ENOENT: no such file or directory)");
+    await expect(loadScenes(join(dir, "nowhere"))).rejects.toThrow("expected a folder or a .pkl or .scene.json file, got nothing (ENOENT: no such file or directory)");
     await writeFile(join(dir, "scene-0003.pkl"), pickle(fakeScene()));
     await expect(loadScenes(dir)).rejects.toThrow('expected scenes with different ids, got "scene-0001" again');
   });
