@@ -11,10 +11,19 @@ const enoughWorkgroups = { software: 16, gpu: 512 } as const;
 /** Channels per lane of the operand whose channels are not spread over lanes. */
 const rows = 8;
 
-/** Batch slices for a kernel of `workgroups` workgroups, and images per slice. */
-function batchSlices(c: Convolution, workgroups: number, target: KernelTarget): { slices: number; images: number } {
-  const wanted = Math.max(1, Math.min(c.batch, Math.ceil(enoughWorkgroups[target.class] / Math.max(1, workgroups))));
-  const images = Math.max(1, Math.ceil(c.batch / wanted));
+/** Elements of both image tensors that stay in a processor's cache while all workgroups of a slice walk over them. */
+const cachedElements = 2 ** 17;
+
+/**
+ * Batch slices for a kernel of `workgroups` workgroups that writes `results` numbers per slice, and images per slice:
+ * enough slices to keep the device busy and each one's images in cache, but fewer numbers written than read.
+ */
+function batchSlices(c: Convolution, workgroups: number, results: number, target: KernelTarget): { slices: number; images: number } {
+  const image = c.input.image + c.output.image;
+  const busy = Math.ceil(enoughWorkgroups[target.class] / Math.max(1, workgroups));
+  const cached = target.class === "software" ? Math.ceil((c.batch * image) / cachedElements) : 1;
+  const most = Math.max(1, Math.min(c.batch, Math.floor((c.batch * image) / results)));
+  const images = Math.max(1, Math.ceil(c.batch / Math.min(most, Math.max(busy, cached))));
   return { slices: Math.max(1, Math.ceil(c.batch / images)), images };
 }
 
@@ -63,7 +72,7 @@ export function convolutionBackwardWeight(c: Convolution, target: KernelTarget):
   const laneTiles = Math.ceil(laneWidth / (lanes * columns));
   const rowTiles = Math.ceil(rowWidth / rowCount);
   const taps = c.y.taps * c.x.taps;
-  const { slices, images } = batchSlices(c, c.groups * laneTiles * rowTiles * taps, target);
+  const { slices, images } = batchSlices(c, c.groups * laneTiles * rowTiles * taps, tensors.weight.length, target);
 
   const [laneBuffer, rowBuffer] = lanesOverInput ? ["x", "dout"] : ["dout", "x"];
   const laneStrides = lanesOverInput ? c.input : c.output;
@@ -158,7 +167,7 @@ ${each(rowCount, (r) => each(columns, (column) => `if (row0 + ${r}u < params.row
 export function convolutionBackwardBias(c: Convolution, target: KernelTarget): KernelSequence {
   const lanes = target.class === "software" ? 8 : 32;
   const tiles = Math.ceil(c.outChannels / lanes);
-  const { slices, images } = batchSlices(c, tiles, target);
+  const { slices, images } = batchSlices(c, tiles, c.outChannels, target);
   const bindings: Binding[] = [{ ...convolutionTensors(c).out, name: "dout" }, { name: "dbias", access: "write", dtype: "f32", length: slices * c.outChannels }];
   const u32 = (name: string, value: number): UniformField => ({ name, type: "u32", value });
   const uniforms = [

@@ -86,12 +86,12 @@ export function registerTileMatmul(shape: MatmulShape, tile: RegisterTile): Kern
   const block =
     subgroup > 0
       ? `
-    let whole = l + (last - l) / ${lanes}u * ${lanes}u;
+${k < lanes ? "" : `    let whole = l + (last - l) / ${lanes}u * ${lanes}u;
     for (; l < whole; l += ${lanes}u) {
 ${each(R, (r) => `let q${r} = ${rowElement(r, "l + lane")};`)}
 ${blockSteps(lanes, 4)}
-    }
-    if (l < last) {
+    }`}
+${k % lanes === 0 ? "" : `    if (l < last) {
       let at = min(l + lane, last - 1u);
 ${each(R, (r) => `let q${r} = ${rowElement(r, "at")};`)}
       for (var step = 0u; l < last; l += 1u) {
@@ -99,7 +99,7 @@ ${laneLoads(1)}
 ${each(R, (r) => accumulate(r, `subgroupShuffle(q${r}, step)`, 0))}
         step += 1u;
       }
-    }`
+    }`}`
       : `
     for (; l < last; l += 1u) {
 ${laneLoads(1)}
