@@ -37,9 +37,12 @@ export class TrackRecorder {
     const now = this.motion(this.scratch);
     if (now === null) return;
     this.present[frame] = 1;
-    this.position.set([now.x, now.y, this.size[2] / 2], 3 * frame);
+    this.position[3 * frame] = now.x;
+    this.position[3 * frame + 1] = now.y;
+    this.position[3 * frame + 2] = this.size[2] / 2;
     this.heading[frame] = wrapAngle(now.yaw);
-    this.velocity.set([now.vx, now.vy], 2 * frame);
+    this.velocity[2 * frame] = now.vx;
+    this.velocity[2 * frame + 1] = now.vy;
   }
 
   /**

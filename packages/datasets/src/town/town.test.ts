@@ -182,7 +182,7 @@ describe("synthetic town", () => {
   it("keeps the expert on lanes of its direction and clear of road edges", () => {
     forEveryScene((scene) => {
       const edges = scene.lines.filter((line) => line.category === "boundary").map((line) => line.points);
-      for (let f = 0; f < scene.timestamps.length; f += 2) {
+      for (let f = 0; f < scene.timestamps.length; f += 4) {
         const [x, y] = point(scene.ego, f);
         const here = scene.lanes.filter((lane) => lane.polygon !== null && inside(lane.polygon, x, y));
         const along = here.some((lane) => {
