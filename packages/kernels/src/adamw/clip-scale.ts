@@ -1,3 +1,4 @@
+import { ShapeError } from "../errors.js";
 import type { Kernel } from "../kernel.js";
 import { declare } from "../wgsl.js";
 import { clipScaleReference } from "./reference.js";
@@ -7,10 +8,10 @@ import { clipScaleReference } from "./reference.js";
  * scale = min(1, maxNorm / (norm + 1e-6)) as in PyTorch. Where a gradient was not finite, or the sum overflowed, both are -1:
  * {@link adamw} then skips the step, and a log can tell.
  * @param maxNorm largest L2 norm let through; 0 clips nothing
- * @throws RangeError when maxNorm is negative or not finite
+ * @throws ShapeError when maxNorm is negative or not finite
  */
 export function clipScale({ maxNorm }: { readonly maxNorm: number }): Kernel {
-  if (!(maxNorm >= 0 && maxNorm < Infinity)) throw new RangeError(`clipScale: bad maxNorm, expected a finite number >= 0, got ${maxNorm}. Use 0 to clip nothing.`);
+  if (!(maxNorm >= 0 && maxNorm < Infinity)) throw new ShapeError(`clipScale: bad maxNorm, expected a finite number >= 0, got ${maxNorm}. Use 0 to clip nothing.`);
   const bindings = [
     { name: "sumSquares", access: "read", dtype: "f32", length: 1 },
     { name: "nonFinite", access: "read", dtype: "u32", length: 1 },

@@ -1,3 +1,4 @@
+import { ShapeError } from "../errors.js";
 import type { Kernel, KernelTarget } from "../kernel.js";
 import { flatGrid } from "../flat-grid.js";
 import { laneFor, laneName, laneWidth } from "../lanes.js";
@@ -18,12 +19,12 @@ export interface DropoutShape {
 /**
  * Dropout: x [length], key u32[4] (seed, step) -> y [length], where y is 0 with probability `rate`, else x / (1 - rate).
  * The mask is a function of (key, opId, index) alone, so the gradient is this same kernel applied to dy: nothing is saved.
- * @throws ShapeError on a bad size; RangeError when the rate is outside [0, 1)
+ * @throws ShapeError on a bad size or a rate outside [0, 1)
  */
 export function dropout(shape: DropoutShape, target: KernelTarget): Kernel {
   const { length, opId, rate } = shape;
   requireSizes("dropout", { length, opId });
-  if (!(rate >= 0 && rate < 1)) throw new RangeError(`dropout: bad rate, expected 0 <= rate < 1, got ${rate}. Use a smaller rate.`);
+  if (!(rate >= 0 && rate < 1)) throw new ShapeError(`dropout: bad rate, expected 0 <= rate < 1, got ${rate}. Use a smaller rate.`);
   const lane = laneFor(length);
   const plan = flatGrid(length / laneWidth(lane), target, "light");
   const bindings = [
