@@ -1,12 +1,13 @@
 import { type Command, CommanderError } from "commander";
 import { type Context, describeCommand, type ExitStatus, writeJson } from "./command.js";
+import { dataCommand } from "./commands/data.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { UsageError } from "./errors.js";
 import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [dataCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.
