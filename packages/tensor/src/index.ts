@@ -14,6 +14,8 @@ export { adamw } from "./ops/adamw.js";
 export { attention } from "./ops/attention.js";
 export type { AttentionOptions } from "./ops/attention.js";
 export { concat, stack } from "./ops/concat.js";
+export { conv1d, conv2d } from "./ops/convolution.js";
+export type { ConvolutionOptions } from "./ops/convolution.js";
 export { cumsum } from "./ops/cumsum.js";
 export {
   abs, add, broadcastTo, cast, clamp, cos, div, equal, exp, gelu, greater, greaterEqual, isFinite, less, lessEqual, log, maximum, minimum, mul, neg,

@@ -1,3 +1,4 @@
+import { countCalls } from "@distilldrive/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gradients } from "./autodiff.js";
 import { Graph, type Tensor } from "./graph.js";
@@ -10,7 +11,6 @@ import { type Device, openDevice } from "./run/device.js";
 import { planProgram } from "./run/plan.js";
 import { compile } from "./run/program.js";
 import { createStore } from "./run/store.js";
-import { countCalls } from "./testing/counting-device.js";
 import { buffer, fanInUniform, parameter, variablesOf } from "./variable.js";
 
 const ramp = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(i + 1));
@@ -132,7 +132,7 @@ describe("programs [gpu]", () => {
     const { graph, variables } = network();
     const store = createStore(device, variables, { seed: 3 });
     const program = await compile(device, graph, { store });
-    const counts = countCalls(device);
+    const counts = countCalls(device.gpu);
     program.run({ x: ramp(32 * 8), y: ramp(32 * 3) });
     expect(counts).toEqual({ submits: 1, maps: 0, buffers: 0, passes: 1, writes: 1 });
   });

@@ -1,4 +1,5 @@
 import { type Device, openDevice } from "@distilldrive/tensor";
+import { countCalls } from "@distilldrive/testkit";
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -99,6 +100,25 @@ describe("fit [gpu]", () => {
   test("a directory that holds a run is not overwritten", async () => {
     await expect(fit(options("whole"))).rejects.toThrow("already holds a run");
     await expect(fit(options("whole", { resume: true, seed: 8 }))).rejects.toThrow("another seed, expected 7, got 8");
+  });
+
+  test("a step is one submit, one write, no map and no new buffer; only readbacks of the log map", async () => {
+    const counts = countCalls(device.gpu);
+    const seen: { submits: number; maps: number; buffers: number }[] = [];
+    const task = toyTask();
+    const { next } = task.batches;
+    const watched = { ...task, batches: { ...task.batches, next: () => {
+      seen.push({ submits: counts.submits, maps: counts.maps, buffers: counts.buffers });
+      return next();
+    } } };
+    await fit(options("counted", { task: watched, logEvery: 10, checkpointEvery: 100 }));
+    // The batch of step k is asked for before step k is submitted: entries differ by exactly the step between them.
+    const between = seen.slice(2, 10).map((entry, i) => ({
+      submits: entry.submits - (seen[i + 1]?.submits ?? 0),
+      maps: entry.maps - (seen[i + 1]?.maps ?? 0),
+      buffers: entry.buffers - (seen[i + 1]?.buffers ?? 0),
+    }));
+    expect(between).toEqual(between.map(() => ({ submits: 1, maps: 0, buffers: 0 })));
   });
 
   test("damaged checkpoints and unwritable directories give clear errors", async () => {

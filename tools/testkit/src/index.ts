@@ -1,4 +1,4 @@
-export { exact, f16, f32, f32Reduce } from "./tolerance.js";
+export { exact, f16, f32, f32Reduce, transcendental } from "./tolerance.js";
 export type { Tolerance } from "./tolerance.js";
 export { compare, ComparisonError } from "./compare.js";
 export type { ComparisonContext } from "./compare.js";
@@ -12,3 +12,5 @@ export type { NpyArray, NpyData, NpzArchive } from "./npz.js";
 export { sharedPath } from "./shared-data.js";
 export { checkGradient } from "./gradcheck.js";
 export type { GradientClaim } from "./gradcheck.js";
+export { countCalls } from "./counting-device.js";
+export type { Counts } from "./counting-device.js";

@@ -13,6 +13,9 @@ export const exact: Tolerance = { name: "exact", absolute: 0, relative: 0 };
 /** A handful of float32 operations, with transcendental functions as imprecise as WGSL allows, on values around 1. */
 export const f32: Tolerance = { name: "f32", absolute: 2e-6, relative: 1e-5 };
 
+/** Angles of tens of radians and other functions whose argument's own float32 rounding shows. */
+export const transcendental: Tolerance = { name: "transcendental", absolute: 2e-5, relative: 2e-5 };
+
 /** Values stored in, or computed with, half precision (11 significant bits). */
 export const f16: Tolerance = { name: "f16", absolute: 1e-3, relative: 2e-3 };
 

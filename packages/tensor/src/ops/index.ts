@@ -2,6 +2,7 @@ import type { AnyOp } from "../op.js";
 import { adamwOp } from "./adamw.js";
 import { attentionOp } from "./attention.js";
 import { concatOp, splitOp } from "./concat.js";
+import { conv1dOps, conv2dOps } from "./convolution.js";
 import { cumsumOp } from "./cumsum.js";
 import { dropoutOp } from "./dropout.js";
 import { elementwiseOps } from "./elementwise.js";
@@ -27,6 +28,7 @@ export const allOps: readonly AnyOp[] = [
   sumOp, meanOp, maxOp, minOp, argMaxOp, argMinOp, sumSquaresOp, cumsumOp,
   gatherOp, scatterAddOp,
   matmulOp,
+  ...Object.values(conv1dOps), ...Object.values(conv2dOps),
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
   layerNormOp, layerNormBackwardOp, layerNormParametersOp,

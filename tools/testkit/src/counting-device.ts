@@ -1,5 +1,3 @@
-import type { Device } from "../run/device.js";
-
 /** What a device was asked to do. */
 export interface Counts {
   submits: number;
@@ -10,9 +8,8 @@ export interface Counts {
 }
 
 /** Counts submits, buffer maps, buffer creations, compute passes and queue writes of a device from now on. */
-export function countCalls(device: Device): Counts {
+export function countCalls(gpu: GPUDevice): Counts {
   const counts: Counts = { submits: 0, maps: 0, buffers: 0, passes: 0, writes: 0 };
-  const { gpu } = device;
   intercept(gpu.queue, "submit", () => counts.submits++);
   intercept(gpu.queue, "writeBuffer", () => counts.writes++);
   intercept(gpu, "createBuffer", (buffer) => {
