@@ -46,6 +46,18 @@ describe("layerNorm [gpu]", () => {
     await expectAgreement(device, layerNorm({ rows: 5, width: 256 }, targetOf(device)), inputs, { y: { ...f32, absolute: 2e-4 }, mean: f32, rstd: { ...f32, relative: 1e-4 } });
   });
 
+  it("keeps its precision when a row's first element is an outlier", async (context) => {
+    if (device === undefined) return context.skip();
+    const x = uniformData(3 * 256, 10);
+    [0, 256, 512].forEach((first, row) => (x[first] = 10 ** (row + 2)));
+    const inputs = { x, weight: new Float32Array(256).fill(1), bias: new Float32Array(256) };
+    // The variance may be off by a few 256 x 2^-24 then, and rstd and y by half of that: 5e-5 at most.
+    const outlier = { name: "outlier first", absolute: 5e-5, relative: 5e-5 };
+    for (const target of [targetOf(device), portableTarget]) {
+      await expectAgreement(device, layerNorm({ rows: 3, width: 256 }, target), inputs, { y: outlier, mean: f32, rstd: outlier });
+    }
+  });
+
   it("gives the bias for a row of equal elements", async (context) => {
     if (device === undefined) return context.skip();
     const inputs = { x: new Float32Array(8).fill(3), weight: new Float32Array(8).fill(2), bias: Float32Array.from({ length: 8 }, (_, i) => i) };
