@@ -1,9 +1,8 @@
-import { openTestDevice } from "@distilldrive/testkit";
 import { attention, randomKey, targetOf } from "../src/index.js";
+import { openBenchDevice } from "./device.js";
 import { measure, row } from "./measure.js";
 
-const device = await openTestDevice();
-if (device === undefined) process.exit(1);
+const device = await openBenchDevice();
 const target = targetOf(device);
 const shapes = [
   { batch: 600, queries: 1, keys: 4, heads: 8, dim: 8 },

@@ -1,9 +1,8 @@
-import { openTestDevice } from "@distilldrive/testkit";
 import { conv1d, conv2d, targetOf } from "../src/index.js";
+import { openBenchDevice } from "./device.js";
 import { measure, row } from "./measure.js";
 
-const device = await openTestDevice();
-if (device === undefined) process.exit(1);
+const device = await openBenchDevice();
 const target = targetOf(device);
 const images = [
   { batch: 96, height: 64, width: 112, channels: 3, outChannels: 16, kernel: 3, stride: 2, padding: 1 },

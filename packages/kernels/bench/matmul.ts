@@ -1,9 +1,8 @@
-import { openTestDevice } from "@distilldrive/testkit";
 import { matmulPlan, targetOf } from "../src/index.js";
+import { openBenchDevice } from "./device.js";
 import { measure, row } from "./measure.js";
 
-const device = await openTestDevice();
-if (device === undefined) process.exit(1);
+const device = await openBenchDevice();
 const target = targetOf(device);
 process.stdout.write(`${device.adapterInfo.description} class ${target.class} subgroup ${target.subgroupSize}\n`);
 const layouts = { nn: {}, nt: { transposeB: true }, tn: { transposeA: true } } as const;

@@ -1,5 +1,49 @@
+import { openTestDevice } from "@distilldrive/testkit";
 import { describe, expect, it } from "vitest";
-import { randomBits, randomKey, threefry2x32, unitFloat } from "./threefry.js";
+import type { Kernel } from "../kernel.js";
+import { runKernel } from "../launch.js";
+import { declare } from "../wgsl.js";
+import { randomBits, randomKey, randomWgsl, threefry2x32, unitFloat } from "./threefry.js";
+
+const device = await openTestDevice();
+
+describe.skipIf(device === undefined)("[gpu] threefry2x32 in WGSL", () => {
+  it("gives the bits and floats TypeScript gives, exactly", async () => {
+    if (device === undefined) return;
+    const count = 1000;
+    const opId = 0xfedcba98;
+    const key = randomKey(2 ** 45 + 12345, 2 ** 33 + 7);
+    const bindings: Kernel["bindings"] = [
+      { name: "key", access: "read", dtype: "u32", length: 4 },
+      { name: "bits", access: "write", dtype: "u32", length: count },
+      { name: "floats", access: "write", dtype: "f32", length: count },
+    ];
+    const expected = Array.from({ length: count }, (_, i) => randomBits(key, opId, i));
+    const kernel: Kernel = {
+      name: "random",
+      bindings,
+      uniforms: [],
+      wgsl: `${declare(bindings, [])}${randomWgsl}
+@compute @workgroup_size(8) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let value = random_bits(random_stream(vec4u(key[0], key[1], key[2], key[3])), ${opId}u, id.x);
+  bits[id.x] = value;
+  floats[id.x] = unit_float(value);
+}`,
+      grid: [count / 8, 1, 1],
+      cost: { flops: 0, bytes: 8 * count },
+      reference: () => ({}),
+    };
+    const { bits, floats } = await runKernel(device, kernel, { key });
+    expect([...(bits ?? [])]).toEqual(expected);
+    expect([...(floats ?? [])]).toEqual(expected.map(unitFloat));
+  });
+
+  it("reports refused shaders by name with the offending line", async () => {
+    if (device === undefined) return;
+    const kernel: Kernel = { name: "broken", bindings: [], uniforms: [], wgsl: "@compute @workgroup_size(1)\nfn main() { let x: u32 = 1.5; }", grid: [1, 1, 1], cost: { flops: 0, bytes: 0 }, reference: () => ({}) };
+    await expect(runKernel(device, kernel, {})).rejects.toThrow(/broken: the driver refused the shader.[\s\S]*2:[\s\S]*let x: u32 = 1.5/);
+  });
+});
 
 describe("threefry2x32", () => {
   // Known-answer vectors of the Random123 distribution (kat_vectors, threefry2x32 with 20 rounds).
