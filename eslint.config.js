@@ -44,7 +44,8 @@ export default tseslint.config(
     },
   },
   {
-    files: ["**/*.test.ts"],
+    // What only tests and benchmarks load may use the tools.
+    files: ["**/*.test.ts", "**/*.fixture.ts", "**/src/**/testing/**/*.ts", "packages/*/bench/**/*.ts"],
     rules: { "@nx/enforce-module-boundaries": moduleBoundaries(["tool"]), "no-console": "off" },
   },
   {
