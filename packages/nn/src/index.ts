@@ -27,6 +27,8 @@ export { anchorEncoder } from "./encoders/anchor-encoder.js";
 export type { AnchorEncoder } from "./encoders/anchor-encoder.js";
 export { agentEncoder } from "./encoders/agent-encoder.js";
 export type { AgentEncoder, AgentEncoderConfig, AgentTracks, EncodedInstances } from "./encoders/agent-encoder.js";
+export { imageEncoder, tokenSide } from "./encoders/image-encoder.js";
+export type { ImageEncoder } from "./encoders/image-encoder.js";
 export { pointsEncoder } from "./encoders/points-encoder.js";
 export type { PointsEncoder } from "./encoders/points-encoder.js";
 export { mapEncoder } from "./encoders/map-encoder.js";

@@ -6,7 +6,6 @@ import {
   linear as linearOp,
   parameter,
   slice,
-  split,
   type Tensor,
   type Variable,
   xavierUniform,
@@ -40,26 +39,15 @@ export function multiheadAttention(channels: number, heads: number): MultiheadAt
     bias: { kind: "constant", value: 0 },
   });
 
-  /** Projections `first` .. `last` (0 query, 1 key, 2 value) of one tensor with one matrix product. */
-  const project = (x: Tensor, first: number, last: number): readonly Tensor[] => {
-    const count = last - first + 1;
-    const weight = x.graph.variable(in_proj_weight);
-    const bias = x.graph.variable(in_proj_bias);
-    const whole = count === 3;
-    const rows = (of: Tensor): Tensor => (whole ? of : slice(of, 0, first * channels, (last + 1) * channels));
-    const projected = linearOp(x, rows(weight), rows(bias));
-    return count === 1 ? [projected] : split(projected, -1, new Array<number>(count).fill(channels));
-  };
-  const projectAll = (query: Tensor, key: Tensor, value: Tensor): readonly Tensor[] => {
-    if (query === key && key === value) return project(query, 0, 2);
-    if (key === value) return [...project(query, 0, 0), ...project(key, 1, 2)];
-    return [...project(query, 0, 0), ...project(key, 1, 1), ...project(value, 2, 2)];
+  /** One of the three projections (0 query, 1 key, 2 value). Slicing the weights is cheaper than slicing what they produce. */
+  const project = (x: Tensor, which: 0 | 1 | 2): Tensor => {
+    const part = (of: Variable): Tensor => slice(x.graph.variable(of), 0, which * channels, (which + 1) * channels);
+    return linearOp(x, part(in_proj_weight), part(in_proj_bias));
   };
 
   const apply = (query: Tensor, key: Tensor, value: Tensor, keyPaddingMask: Tensor | null, context: ForwardContext): Tensor => {
-    const [q = query, k = key, v = value] = projectAll(query, key, value);
     return out_proj(
-      attention(q, k, v, {
+      attention(project(query, 0), project(key, 1), project(value, 2), {
         heads,
         ...(keyPaddingMask ? { keyPaddingMask } : {}),
         ...(context.dropout ? { dropout: context.dropout } : {}),
