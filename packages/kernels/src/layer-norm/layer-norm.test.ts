@@ -48,13 +48,16 @@ describe("layerNorm [gpu]", () => {
 
   it("keeps its precision when a row's first element is an outlier", async (context) => {
     if (device === undefined) return context.skip();
-    const x = uniformData(3 * 256, 10);
-    [0, 256, 512].forEach((first, row) => (x[first] = 10 ** (row + 2)));
-    const inputs = { x, weight: new Float32Array(256).fill(1), bias: new Float32Array(256) };
-    // The variance may be off by a few 256 x 2^-24 then, and rstd and y by half of that: 5e-5 at most.
-    const outlier = { name: "outlier first", absolute: 5e-5, relative: 5e-5 };
-    for (const target of [targetOf(device), portableTarget]) {
-      await expectAgreement(device, layerNorm({ rows: 3, width: 256 }, target), inputs, { y: outlier, mean: f32, rstd: outlier });
+    for (const size of [1e2, 1e3, 1e4]) {
+      const x = uniformData(256, 10);
+      x[0] = size;
+      const inputs = { x, weight: new Float32Array(256).fill(1), bias: new Float32Array(256) };
+      // The stated price: a few 2^-24 of the outlier for the mean, a few 256 x 2^-24 for the variance, half of that for rstd and y.
+      const mean = { name: "mean beside an outlier", absolute: 4 * size * 2 ** -24, relative: 0 };
+      const spread = { name: "rstd beside an outlier", absolute: 5e-5, relative: 5e-5 };
+      for (const target of [targetOf(device), portableTarget]) {
+        await expectAgreement(device, layerNorm({ rows: 1, width: 256 }, target), inputs, { y: spread, mean, rstd: { ...spread, absolute: 0 } }, { shape: [size] });
+      }
     }
   });
 

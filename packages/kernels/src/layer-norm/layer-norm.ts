@@ -14,8 +14,8 @@ export interface LayerNormShape {
 /**
  * Layer norm over the last axis: x [rows, width], weight [width], bias [width] -> y [rows, width], mean [rows], rstd [rows]
  * with y = (x - mean) rstd weight + bias and rstd = 1 / sqrt(variance + eps), biased variance (Ba et al., 2016). Mean and variance
- * come from one pass over the differences to the row's first element: a common offset costs no precision, and an outlier there at
- * most a few width x 2^-24 of the variance.
+ * come from one pass over the differences to the row's first element: a common offset costs no precision. An outlier in
+ * that place costs the mean a few 2^-24 of the outlier, the variance a few width x 2^-24 of itself.
  * @param shape `eps` is added to the variance, > 0, default 1e-5
  * @throws ShapeError on bad sizes
  */
