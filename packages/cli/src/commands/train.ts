@@ -1,0 +1,103 @@
+import { formatDuration } from "@distilldrive/training";
+import type { Command } from "commander";
+import { type Context, describeCommand, writeJson } from "../command.js";
+import type { Io } from "../io.js";
+import { nameList, positiveNumber, wholeNumber } from "../runs/options.js";
+import { formatProfile, profileByKernel } from "../runs/profile.js";
+import { readSettingsFile, type TaskName } from "../runs/settings.js";
+import { train, type TrainOutcome } from "../runs/train.js";
+
+interface TrainOptions {
+  readonly out: string;
+  readonly data?: string;
+  readonly val?: readonly string[];
+  readonly teacher?: string;
+  readonly preset?: string;
+  readonly config?: string;
+  readonly epochs?: number;
+  readonly steps?: number;
+  readonly seed?: number;
+  readonly resume?: boolean;
+  readonly profile?: boolean;
+  readonly json?: boolean;
+}
+
+/** What each kind of training does, and an example of it. */
+const KINDS: readonly { readonly task: TaskName; readonly does: string; readonly example: string }[] = [
+  { task: "teacher", does: "Train a teacher, which sees agents and map, by imitation.", example: "train teacher --data data/ --val 0655,1094 --out runs/teacher" },
+  { task: "student", does: "Train a student, which sees cameras only, by imitation alone.", example: "train student --data data/ --val 0655,1094 --out runs/student" },
+  { task: "distill", does: "Train a student by imitation and by distillation from a trained teacher.", example: "train distill --teacher runs/teacher --out runs/distilled" },
+];
+
+/** `distilldrive train`: the three trainers. */
+export function trainCommand(context: Context): Command {
+  const group = describeCommand("train", "Train a teacher, a student, or a student distilled from a teacher.", KINDS.map(({ example, does }) => [`npx distilldrive ${example}`, does]));
+  for (const kind of KINDS) group.addCommand(trainTaskCommand(context, kind));
+  return group;
+}
+
+function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typeof KINDS)[number]): Command {
+  const command = describeCommand(task, does, [
+    [`npx distilldrive ${example}`, "start"],
+    [`npx distilldrive train ${task} --out runs/${task === "distill" ? "distilled" : task} --resume`, "go on after Ctrl-C or a crash"],
+  ]).requiredOption("--out <folder>", "run directory: config.json, metrics.jsonl, checkpoints/");
+  if (task === "distill") command.option("--teacher <run>", "run directory of the trained teacher");
+  return command
+    .option("--data <path>", `folder with scenes${task === "distill" ? "; default the teacher's" : ""}`)
+    .option("--val <scenes>", `scenes to hold out, separated by commas${task === "distill" ? "; default the teacher's" : ""}`, nameList)
+    .option("--preset <name>", "size of the model: tiny, small or full; default tiny")
+    .option("--config <file>", "JSON file with settings; flags win over it")
+    .option("--epochs <n>", "rounds through all training frames", positiveNumber)
+    .option("--steps <n>", "steps; wins over epochs", wholeNumber(1))
+    .option("--seed <n>", "decides initial weights, dropout, the order of the data", wholeNumber(0))
+    .option("--resume", "go on from the newest checkpoint in --out, bit for bit; all other options may be left out")
+    .option("--profile", "print time and throughput of every kernel, and peak memory")
+    .option("--json", "print one JSON object at the end")
+    .action(async (options: TrainOptions) => {
+      const { out, data, val, teacher, preset, config, epochs, steps, seed, resume = false, profile = false } = options;
+      const outcome = await train(io, {
+        task,
+        out,
+        ...(data === undefined ? {} : { data }),
+        ...(val === undefined ? {} : { val }),
+        ...(teacher === undefined ? {} : { teacher }),
+        ...(config === undefined ? {} : { config: { content: await readSettingsFile(config), where: config } }),
+        flags: {
+          ...(preset === undefined ? {} : { preset }),
+          ...(epochs === undefined ? {} : { epochs }),
+          ...(steps === undefined ? {} : { steps }),
+          ...(seed === undefined ? {} : { seed }),
+        },
+        resume,
+        profile,
+        command: typed(task, options),
+      });
+      if (outcome.result.interrupted) stopped(io, outcome, `npx distilldrive train ${task} --out ${out} --resume`);
+      if (options.json === true) writeJson(io, summary(outcome, out, profile));
+      else io.out(`${profile ? `${formatProfile(outcome.result)}\n` : ""}${finished(outcome, out)}`);
+      finish(0);
+    });
+}
+
+/** The command line as it can be typed again. */
+function typed(task: TaskName, options: TrainOptions): string {
+  const words = Object.entries(options).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, Array.isArray(value) ? value.join(",") : String(value)]));
+  return ["distilldrive", "train", task, ...words].join(" ");
+}
+
+/** Says where a run stopped and how to go on. @throws the interrupt, so that the command ends with status 130 */
+export function stopped(io: Io, { run, result }: TrainOutcome, goOn: string): never {
+  io.err(`\nStopped after step ${result.step} of ${run.steps}; everything is saved in ${result.checkpoint}.\nGo on with: ${goOn}\n`);
+  throw io.interrupted.reason;
+}
+
+function finished({ run, statistics }: TrainOutcome, out: string): string {
+  const rate = statistics.samples / Math.max(statistics.seconds, Number.MIN_VALUE);
+  const next = run.data.val.length === 0 ? "" : `Evaluate it: npx distilldrive evaluate --run ${out}\n`;
+  return `${run.task}: ${statistics.step} steps in ${formatDuration(statistics.seconds)}, ${rate.toFixed(1)} samples/s. Run: ${out}\n${next}`;
+}
+
+function summary({ run, result, statistics }: TrainOutcome, out: string, profile: boolean): object {
+  const kernels = profile ? { profile: profileByKernel(result.profile) } : {};
+  return { run: out, task: run.task, preset: run.settings.preset, seed: run.settings.seed, steps: run.steps, checkpoint: result.checkpoint, data: run.data, ...statistics, ...kernels };
+}
