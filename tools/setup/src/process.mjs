@@ -74,11 +74,11 @@ export function npmProgram() {
 }
 
 /**
- * The last lines of a program's output.
+ * The last lines of a program's output, stack frames left out.
  * @param {string} output
  * @param {number} [lines]
  * @returns {string}
  */
 export function tail(output, lines = 30) {
-  return output.trimEnd().split("\n").slice(-lines).join("\n");
+  return output.trimEnd().split("\n").filter((line) => !/^ {4}at /.test(line)).slice(-lines).join("\n");
 }
