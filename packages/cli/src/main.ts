@@ -2,13 +2,14 @@ import { type Command, CommanderError } from "commander";
 import { type Context, describeCommand, type ExitStatus, writeJson } from "./command.js";
 import { dataCommand } from "./commands/data.js";
 import { doctorCommand } from "./commands/doctor.js";
+import { evaluateCommand } from "./commands/evaluate.js";
 import { trainCommand } from "./commands/train.js";
 import { UsageError } from "./errors.js";
 import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [dataCommand, trainCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [dataCommand, trainCommand, evaluateCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

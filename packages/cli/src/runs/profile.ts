@@ -1,0 +1,55 @@
+import type { ProfileRow } from "@distilldrive/tensor";
+import type { FitResult } from "@distilldrive/training";
+import { textTable } from "@distilldrive/viewer";
+import { peakProcessBytes } from "./statistics.js";
+
+/** All dispatches of one kernel in a step. */
+export interface KernelProfile {
+  readonly kernel: string;
+  readonly dispatches: number;
+  readonly milliseconds: number;
+  readonly gflopPerSecond: number;
+  readonly gigabytePerSecond: number;
+}
+
+/** Adds up the dispatches of each kernel, the slowest first. */
+export function profileByKernel(rows: readonly ProfileRow[]): KernelProfile[] {
+  const groups = new Map<string, { dispatches: number; milliseconds: number; flops: number; bytes: number }>();
+  for (const { kernel, milliseconds, flops, bytes } of rows) {
+    const group = groups.get(kernel) ?? { dispatches: 0, milliseconds: 0, flops: 0, bytes: 0 };
+    groups.set(kernel, {
+      dispatches: group.dispatches + 1,
+      milliseconds: group.milliseconds + milliseconds,
+      flops: group.flops + flops,
+      bytes: group.bytes + bytes,
+    });
+  }
+  const rate = (amount: number, milliseconds: number): number => (milliseconds > 0 ? amount / 1e6 / milliseconds : 0);
+  return [...groups]
+    .map(([kernel, { dispatches, milliseconds, flops, bytes }]) => ({
+      kernel, dispatches, milliseconds, gflopPerSecond: rate(flops, milliseconds), gigabytePerSecond: rate(bytes, milliseconds),
+    }))
+    .sort((a, b) => b.milliseconds - a.milliseconds);
+}
+
+/** Table of a profiled step, and what a step and the run cost. */
+export function formatProfile({ profile, encodeMilliseconds, gpuBytes }: FitResult): string {
+  const kernels = profileByKernel(profile);
+  const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const rows = kernels.map(({ kernel, dispatches, milliseconds, gflopPerSecond, gigabytePerSecond }) => [
+    kernel, String(dispatches), milliseconds.toFixed(3), `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)} %`, gflopPerSecond.toFixed(2), gigabytePerSecond.toFixed(2),
+  ]);
+  return [
+    textTable([["kernel", "dispatches", "ms", "share", "GFLOP/s", "GB/s"], ...rows, ["all", String(profile.length), total.toFixed(3), "", "", ""]]),
+    "",
+    `one step         ${total.toFixed(1)} ms on the device, ${encodeMilliseconds.toFixed(2)} ms to write inputs, encode and submit (median)`,
+    `device memory    ${formatMebibytes(gpuBytes)}`,
+    `process memory   ${formatMebibytes(peakProcessBytes())} at its peak`,
+    "",
+  ].join("\n");
+}
+
+/** 88080384 -> "84.0 MiB". */
+export function formatMebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,97 @@
+import { type Anchors, anchorsFromJson, anchorsToJson } from "@distilldrive/datasets";
+import type { StudentConfig } from "@distilldrive/student";
+import type { TeacherConfig } from "@distilldrive/teacher";
+import { parseConfig } from "@distilldrive/training";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { RunError } from "../errors.js";
+import { reasonOf, writeWhole } from "./files.js";
+import { type ResolvedSettings, distillSettings, studentModelSchema, studentSettings, teacherModelSchema, teacherSettings } from "./settings.js";
+
+/** Name of the file that makes a folder a run. */
+export const RUN_FILE = "config.json";
+
+const dataSchema = z.strictObject({
+  /** Folder or file the scenes came from, absolute. */
+  path: z.string(),
+  /** Names of the scenes that are trained on. */
+  train: z.array(z.string()),
+  /** Names of the scenes held out. */
+  val: z.array(z.string()),
+});
+const shared = {
+  format: z.literal(1),
+  /** Steps of the whole run. */
+  steps: z.int().min(1),
+  data: dataSchema,
+  anchors: z.unknown(),
+  versions: z.record(z.string(), z.string()),
+  /** What was typed. */
+  command: z.string(),
+};
+const teacherOfRun = z.strictObject({
+  /** The teacher's run directory, absolute. */
+  run: z.string(),
+  /** Steps it had been trained. */
+  step: z.int(),
+  model: teacherModelSchema,
+});
+const runSchema = z.discriminatedUnion("task", [
+  z.strictObject({ task: z.literal("teacher"), settings: teacherSettings, model: teacherModelSchema, ...shared }),
+  z.strictObject({ task: z.literal("student"), settings: studentSettings, model: studentModelSchema, ...shared }),
+  z.strictObject({ task: z.literal("distill"), settings: distillSettings, model: studentModelSchema, teacher: teacherOfRun, ...shared }),
+]);
+
+/** A teacher as its student's run remembers it. */
+export interface TeacherOfRun {
+  readonly run: string;
+  readonly step: number;
+  readonly model: TeacherConfig;
+}
+
+/** Everything needed to build a run's model and data again. */
+export type Run = ResolvedSettings & {
+  readonly steps: number;
+  readonly data: { readonly path: string; readonly train: readonly string[]; readonly val: readonly string[] };
+  readonly anchors: Anchors;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly command: string;
+  /** Only where a student is distilled. */
+  readonly teacher: TeacherOfRun | null;
+};
+
+/** A run that plans from cameras. */
+export type StudentRun = Run & { readonly model: StudentConfig; readonly task: "student" | "distill" };
+
+/** Writes `config.json`. @throws RunError when it cannot be written */
+export async function writeRun(folder: string, { teacher, anchors, ...run }: Run): Promise<void> {
+  const content = { format: 1, ...run, ...(teacher === null ? {} : { teacher }), anchors: JSON.parse(anchorsToJson(anchors)) as unknown };
+  await writeWhole(path.join(folder, RUN_FILE), `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** Reads `config.json`; null where the folder holds none. @throws RunError or ConfigError when it is damaged */
+export async function findRun(folder: string): Promise<Run | null> {
+  const file = path.join(folder, RUN_FILE);
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    throw new RunError(`${file}: cannot be read (${reasonOf(cause)}). Give the --out of a training run.`);
+  });
+  if (text === null) return null;
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw new RunError(`${file}: no JSON (${reasonOf(cause)}). The file is damaged: train again with another --out.`);
+  }
+  const { format: _, anchors, ...run } = parseConfig(runSchema, content, file);
+  const rest = { ...run, anchors: anchorsFromJson(JSON.stringify(anchors), `${file}: anchors`) };
+  return rest.task === "distill" ? rest : { ...rest, teacher: null };
+}
+
+/** Reads `config.json`. @throws RunError when the folder is no run; RunError or ConfigError when the file is damaged */
+export async function readRun(folder: string, where: string): Promise<Run> {
+  const run = await findRun(folder);
+  if (run === null) throw new RunError(`${where}: ${folder} holds no run, expected ${RUN_FILE} in it. Give the --out of a training run.`);
+  return run;
+}

@@ -1,0 +1,211 @@
+import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, type SceneSplit, streamBatches } from "@distilldrive/datasets";
+import { distillTask, type TeacherOfRecord } from "@distilldrive/distill";
+import { cameraImages, STUDENT_FEATURES, studentTask } from "@distilldrive/student";
+import { teacherFeatures, teacherTask } from "@distilldrive/teacher";
+import { decodeSafetensors, type Device, encodeSafetensors, openDevice, planProgram } from "@distilldrive/tensor";
+import { CheckpointError, fit, type FitResult, latestCheckpoint, modelValues, stepsOf, type Task, traceTraining } from "@distilldrive/training";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { dawnVersion } from "../adapter.js";
+import { RunError, UsageError } from "../errors.js";
+import type { Io } from "../io.js";
+import { packageVersion } from "../system.js";
+import { sameData, splitData } from "./data.js";
+import { reasonOf, requireWritable, writeWhole } from "./files.js";
+import { runCheckpoint } from "./planner.js";
+import { ioProgress } from "./progress.js";
+import { readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
+import { type ResolvedSettings, resolveSettings, type SettingFlags, type TaskName } from "./settings.js";
+import { readStatistics, type RunStatistics, writeStatistics } from "./statistics.js";
+
+/** What a training run is asked to be. */
+export interface TrainRequest {
+  readonly task: TaskName;
+  /** Run directory. */
+  readonly out: string;
+  /** Where scenes are; default that of the run to go on with, or of the teacher. */
+  readonly data?: string;
+  /** Names of scenes to hold out; default likewise. */
+  readonly val?: readonly string[];
+  /** The teacher's run directory; needed to distil. */
+  readonly teacher?: string;
+  /** Content of a configuration file and its name. */
+  readonly config?: { readonly content: unknown; readonly where: string };
+  readonly flags: SettingFlags;
+  readonly resume: boolean;
+  readonly profile: boolean;
+  /** What was typed, for the record. */
+  readonly command: string;
+}
+
+/** A training run after this session. */
+export interface TrainOutcome {
+  readonly run: Run;
+  readonly result: FitResult;
+  readonly statistics: RunStatistics;
+}
+
+/** The frozen teacher's values in a distillation's run directory, so that the run needs nothing outside. */
+const TEACHER_FILE = "teacher.safetensors";
+
+/**
+ * Trains a model, or goes on training it. Everything is checked before anything is written.
+ * @throws UsageError, ConfigError, DatasetError, CheckpointError, RunError, DeviceError: what is wrong, in one paragraph
+ */
+export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome> {
+  const { task, out, flags } = request;
+  const where = `train ${task}`;
+  await requireWritable(out, where);
+  const begun = await runToResume(request, where);
+  const resolved = resolveSettings(task, request.config?.content ?? begun?.settings ?? {}, flags, request.config?.where);
+  const teacher = await teacherFor(request, resolved, begun, where);
+  const dataPath = path.resolve(request.data ?? begun?.data.path ?? teacher?.data.path ?? missing(where, "--data <folder>", "where the scenes are"));
+  const split = begun === null ? await splitData(dataPath, request.val ?? teacher?.data.val ?? []) : await sameData(begun, dataPath);
+  if (teacher !== null) requireUnseen(teacher, split, where);
+  io.interrupted.throwIfAborted();
+
+  const anchors = begun?.anchors ?? teacher?.record.anchors ?? buildAnchors(split.train, { mirror: resolved.settings.mirror, seed: resolved.settings.seed });
+  const device = await openDevice();
+  const built = buildTask(resolved, split, anchors, teacher?.record ?? null, device);
+  try {
+    const run = makeRun(request, resolved, split, dataPath, anchors, teacher?.origin ?? null, stepsOf(resolved.settings, built.framesPerEpoch));
+    if (begun !== null) requireSame(begun, run, where);
+    describeRun(io, device, built, run, split);
+    if (begun === null) {
+      if (teacher !== null) await writeWhole(path.join(out, TEACHER_FILE), encodeSafetensors(teacher.record.values));
+      await writeRun(out, run);
+    }
+    const { seed, optimizer, checkpointEvery, keep, logEvery } = run.settings;
+    const result = await fit({
+      device, task: built.task, out, steps: run.steps, seed, optimizer, checkpointEvery, keep, logEvery,
+      resume: begun !== null,
+      run: { preset: run.settings.preset, model: run.model },
+      progress: ioProgress(io),
+      signal: io.interrupted,
+      profile: request.profile,
+    });
+    return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result) };
+  } finally {
+    built.release();
+    device.close();
+  }
+}
+
+/** The run in the directory, when it has a checkpoint to go on from; a run that never got that far is begun anew. */
+async function runToResume({ task, out, resume }: TrainRequest, where: string): Promise<Run | null> {
+  const checkpoint = await latestCheckpoint(out);
+  if (checkpoint === null) return null;
+  if (!resume) throw new CheckpointError(`${where}: ${out} already holds a run, expected an empty directory, got ${path.basename(checkpoint)}. Add --resume to continue it, or choose another --out.`);
+  const run = await readRun(out, where);
+  if (run.task !== task) throw new RunError(`${where}: ${out} holds a run of "train ${run.task}". Go on with that command, or choose another --out.`);
+  await runCheckpoint(out, run);
+  return run;
+}
+
+interface FoundTeacher {
+  readonly record: TeacherOfRecord;
+  readonly origin: TeacherOfRun;
+  readonly data: Run["data"];
+}
+
+/** The teacher to distil from: of the run that goes on, or the newest state of the given run. */
+async function teacherFor({ task, out, teacher }: TrainRequest, resolved: ResolvedSettings, begun: Run | null, where: string): Promise<FoundTeacher | null> {
+  if (task !== "distill" || resolved.task !== "distill") return null;
+  if (begun?.teacher) {
+    if (teacher !== undefined && path.resolve(teacher) !== begun.teacher.run) throw new RunError(`${where}: ${out} is distilled from ${begun.teacher.run}, got --teacher ${teacher}. Leave --teacher out to continue, or choose another --out.`);
+    const file = path.join(out, TEACHER_FILE);
+    const bytes = await readFile(file).catch((cause: unknown) => {
+      throw new CheckpointError(`${where}: ${file} cannot be read (${reasonOf(cause)}), expected the frozen teacher of the run. Restore it, or choose another --out.`);
+    });
+    return { record: { config: begun.teacher.model, anchors: begun.anchors, values: decodeSafetensors(bytes, file).tensors }, origin: begun.teacher, data: { ...begun.data, train: [] } };
+  }
+  const folder = teacher ?? missing(where, "--teacher <run>", "the run directory of a trained teacher");
+  const run = await readRun(folder, where);
+  if (run.task !== "teacher") throw new RunError(`${where}: ${folder} is no teacher, expected a run of "train teacher", got one of "train ${run.task}". Give the run directory of a teacher.`);
+  const { info, tensors } = await runCheckpoint(folder, run);
+  const wide = resolved.model.teacherChannels;
+  if (wide !== run.model.channels) {
+    throw new RunError(`${where}: the student does not fit its teacher, expected a teacher of ${wide} channels for the student's preset "${resolved.settings.preset}", got ${run.model.channels} in ${folder} (preset "${run.settings.preset}"). Use --preset ${run.settings.preset}, or set "model": { "teacherChannels": ${run.model.channels} } in the configuration.`);
+  }
+  const origin = { run: path.resolve(folder), step: info.step, model: run.model };
+  return { record: { config: run.model, anchors: run.anchors, values: modelValues(tensors) }, origin, data: run.data };
+}
+
+/** A student must be judged on scenes that neither it nor its teacher has seen. */
+function requireUnseen(teacher: FoundTeacher, { val }: SceneSplit, where: string): void {
+  const seen = val.map(({ id }) => id).filter((id) => teacher.data.train.includes(id));
+  if (seen.length === 0) return;
+  throw new RunError(`${where}: the teacher has been trained on scenes that are to be held out: ${seen.join(", ")}. Hold out scenes the teacher has not seen (${teacher.data.val.join(", ") || "it has seen all of its data"}), or train the teacher without them.`);
+}
+
+interface BuiltTask {
+  readonly task: Task;
+  readonly framesPerEpoch: number;
+  release(): void;
+}
+
+function buildTask(resolved: ResolvedSettings, split: SceneSplit, anchors: Anchors, teacher: TeacherOfRecord | null, device: Device): BuiltTask {
+  const { seed, batch: lanes, mirror, parts, dropout } = resolved.settings;
+  const streams = createStreams(split.train, { mirror, parts });
+  const batchesWith = (features: FeatureOptions): ReturnType<typeof streamBatches> => streamBatches(streams, { batch: lanes, seed, features });
+  if (resolved.task === "teacher") {
+    const { model: config, settings: { loss } } = resolved;
+    const batches = batchesWith(teacherFeatures(config));
+    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout }), framesPerEpoch: batches.framesPerEpoch, release: () => undefined };
+  }
+  const { model: config, settings: { loss } } = resolved;
+  const images = cameraImages(device.gpu, config, split.train);
+  const batches = batchesWith(teacher === null ? STUDENT_FEATURES : teacherFeatures(teacher.config));
+  const shared = { config, anchors, batches, lanes, loss, dropout, images };
+  const task = resolved.task === "distill" && teacher !== null ? distillTask({ ...shared, teacher, weights: resolved.settings.distillation }) : studentTask(shared);
+  return { task, framesPerEpoch: batches.framesPerEpoch, release: () => images.destroy() };
+}
+
+function makeRun(request: TrainRequest, resolved: ResolvedSettings, split: SceneSplit, data: string, anchors: Anchors, teacher: TeacherOfRun | null, steps: number): Run {
+  const names = (scenes: SceneSplit["train"]): string[] => scenes.map(({ id }) => id);
+  return {
+    ...resolved,
+    steps,
+    data: { path: data, train: names(split.train), val: names(split.val) },
+    anchors,
+    teacher,
+    versions: { distilldrive: packageVersion(), node: process.versions.node, webgpu: dawnVersion() ?? "none" },
+    command: request.command,
+  };
+}
+
+/** A run goes on as it was begun. @throws RunError naming the settings that differ */
+function requireSame(begun: Run, now: Run, where: string): void {
+  const differing = differences(begun.settings, now.settings);
+  if (differing.length === 0 && begun.steps === now.steps) return;
+  const what = differing.length > 0 ? differing.join("; ") : `steps: expected ${begun.steps}, got ${now.steps}`;
+  throw new RunError(`${where}: the run was begun with other settings: ${what}. Leave them out to continue it as it was, or choose another --out.`);
+}
+
+function differences(a: object, b: object, at = ""): string[] {
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) => {
+    const [x, y] = [left[key], right[key]];
+    if (JSON.stringify(x) === JSON.stringify(y)) return [];
+    if (x !== null && y !== null && typeof x === "object" && typeof y === "object") return differences(x, y, `${at}${key}.`);
+    return [`${at}${key}: expected ${JSON.stringify(x) ?? "nothing"}, got ${JSON.stringify(y) ?? "nothing"}`];
+  });
+}
+
+/** Two lines about what is going to run, on what. */
+function describeRun(io: Io, device: Device, { task, framesPerEpoch }: BuiltTask, run: Run, split: SceneSplit): void {
+  const { graph } = traceTraining(task, run.settings.optimizer, run.settings.logEvery);
+  const [plan = ""] = planProgram(graph, device.target).toString().split("\n");
+  const samples = `${framesPerEpoch} samples${run.settings.mirror ? " (mirrored)" : ""}`;
+  const heldOut = split.val.length === 0 ? "held out: nothing" : `held out: ${count(split.val.length, "scene")}, ${count(evaluationStream(split.val).frames, "keyframe")}`;
+  io.err(`device   ${device.description}     plan  ${plan}\n`);
+  io.err(`data     ${count(split.train.length, "scene")}, ${samples}   ${heldOut}\n`);
+}
+
+/** "1 scene", "2 scenes". */
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+function missing(where: string, flag: string, what: string): never {
+  throw new UsageError(`distilldrive ${where}: ${flag} is missing, expected ${what}. See: distilldrive ${where} --help`);
+}
+
