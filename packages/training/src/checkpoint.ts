@@ -93,7 +93,7 @@ export async function loadCheckpoint(location: string): Promise<Checkpoint> {
   if (file === null) throw new CheckpointError(`checkpoint: ${location} holds none, expected ${folder}/step-<n>.json in it. Give a run directory that has been trained.`);
   let info: CheckpointInfo;
   try {
-    info = parseConfig(infoSchema, JSON.parse(await readFile(file, "utf8")), file) as CheckpointInfo;
+    info = parseConfig(infoSchema, JSON.parse(await readFile(file, "utf8")), file);
   } catch (cause) {
     throw new CheckpointError(`checkpoint: ${file} could not be read (${reason(cause)}). Use another checkpoint of the run.`);
   }

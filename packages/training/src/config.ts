@@ -46,7 +46,7 @@ function keysAt(schema: z.ZodType, path: readonly string[]): string[] {
 }
 
 function shapeOf(schema: z.ZodType | undefined): Readonly<Record<string, z.ZodType>> | undefined {
-  if (schema instanceof z.ZodObject) return schema.shape as Readonly<Record<string, z.ZodType>>;
+  if (schema instanceof z.ZodObject) return schema.shape;
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault) return shapeOf(schema.unwrap() as z.ZodType);
   return undefined;
 }

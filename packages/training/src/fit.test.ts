@@ -106,10 +106,9 @@ describe("fit [gpu]", () => {
     const counts = countCalls(device.gpu);
     const seen: { submits: number; maps: number; buffers: number }[] = [];
     const task = toyTask();
-    const { next } = task.batches;
     const watched = { ...task, batches: { ...task.batches, next: () => {
       seen.push({ submits: counts.submits, maps: counts.maps, buffers: counts.buffers });
-      return next();
+      return task.batches.next();
     } } };
     await fit(options("counted", { task: watched, logEvery: 10, checkpointEvery: 100 }));
     // The batch of step k is asked for before step k is submitted: entries differ by exactly the step between them.

@@ -1,6 +1,6 @@
 import {
   add, adamw, buffer, concat, div, type Graph, gradients, isFinite, maximum, minimum, mul, reshape, slice, sqrt, stack, sub, sum, sumSquares,
-  type NamedVariables, type Tensor, Variable, where,
+  type NamedVariables, type Tensor, type Variable, where,
 } from "@distilldrive/tensor";
 import { type OptimizerConfig, learningRateAt } from "./schedule.js";
 

@@ -2,7 +2,7 @@ import { adamw as adamwKernel, adamwHyper } from "@distilldrive/kernels";
 import type { Graph, Operand, Tensor } from "../graph.js";
 import type { OpDefinition, SampleInput } from "../op.js";
 import { sizeOf, typeOf } from "../shape.js";
-import type { None } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 import { defineKernelOp } from "./kernel-op.js";
 
 /**

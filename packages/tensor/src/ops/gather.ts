@@ -4,7 +4,7 @@ import type { OpDefinition, SampleInput } from "../op.js";
 import { formatType, sizeOf, type TensorType, typeOf } from "../shape.js";
 import { defineKernelOp } from "./kernel-op.js";
 import { reshape } from "./reshape.js";
-import type { None } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 
 const sizes = (table: TensorType | undefined, index: TensorType | undefined): { batch: number; rows: number; indices: number; width: number } => {
   const [batch = 0, rows = 0, width = 0] = table?.shape ?? [];

@@ -2,7 +2,8 @@ import { klDivergence as klKernel, klDivergenceBackward, ShapeError } from "@dis
 import { graphOf, type Operand, type Tensor } from "../graph.js";
 import type { Draw, OpDefinition, Sample } from "../op.js";
 import { formatType, sameShape, sizeOf, type TensorType, typeOf } from "../shape.js";
-import { broadcastTo, type None } from "./elementwise.js";
+import { broadcastTo } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 import { defineKernelOp } from "./kernel-op.js";
 import { reshape } from "./reshape.js";
 

@@ -2,7 +2,7 @@ import { layerNorm as layerNormKernel, layerNormBackward, layerNormBackwardParam
 import { applyOp, graphOf, type Operand, type Tensor } from "../graph.js";
 import type { SampleInput } from "../op.js";
 import { formatType, sizeOf, type TensorType, typeOf } from "../shape.js";
-import type { None } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 import { defineKernelOp } from "./kernel-op.js";
 
 const rows = (type: TensorType | undefined): { rows: number; width: number } => {

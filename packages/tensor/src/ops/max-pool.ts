@@ -2,7 +2,7 @@ import { maxPool as maxPoolKernel, maxPoolBackward, sequenceOf, ShapeError } fro
 import { graphOf, type Operand, type Tensor } from "../graph.js";
 import type { OpDefinition } from "../op.js";
 import { formatType, sizeOf, type TensorType, typeOf } from "../shape.js";
-import type { None } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 import { defineKernelOp, renameTensors } from "./kernel-op.js";
 import { reshape } from "./reshape.js";
 

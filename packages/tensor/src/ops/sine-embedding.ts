@@ -2,7 +2,7 @@ import { ShapeError, sineEmbedding as sineKernel, sineEmbeddingBackward } from "
 import { applyOp, graphOf, type Operand, type Tensor } from "../graph.js";
 import type { OpDefinition } from "../op.js";
 import { sizeOf, type TensorType, typeOf } from "../shape.js";
-import type { None } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 import { defineKernelOp } from "./kernel-op.js";
 import { reshape } from "./reshape.js";
 

@@ -2,7 +2,7 @@ import { logSoftmax as logSoftmaxKernel, logSoftmaxBackward, softmax as softmaxK
 import { applyOp, type Tensor } from "../graph.js";
 import type { OpDefinition } from "../op.js";
 import { sizeOf, type TensorType, typeOf } from "../shape.js";
-import type { None } from "./elementwise.js";
+import type { None } from "./elementwise-op.js";
 import { defineKernelOp } from "./kernel-op.js";
 
 const rows = (type: TensorType | undefined): { rows: number; width: number } => {
