@@ -16,11 +16,11 @@ export function sequential(...blocks: readonly (Block | Linear)[]): Sequential {
       if (block === relu && isLinear(blocks[index - 1])) return value;
       return isLinear(block) && blocks[index + 1] === relu ? block(value, "relu") : block(value);
     }, x);
-  return Object.assign(apply, Object.fromEntries(blocks.entries())) as Sequential;
+  return Object.assign(apply, Object.fromEntries(blocks.entries()));
 }
 
 function isLinear(block: Block | Linear | undefined): block is Linear {
-  return block !== undefined && "weight" in block && (block as Linear).weight.shape.length === 2;
+  return block !== undefined && "weight" in block && block.weight.shape.length === 2;
 }
 
 /** Linear, ReLU, Linear (indices 0 and 2): [..., in] to [..., out]. */
