@@ -1,15 +1,17 @@
 import { type Command, CommanderError } from "commander";
 import { type Context, describeCommand, type ExitStatus, writeJson } from "./command.js";
 import { dataCommand } from "./commands/data.js";
+import { demoCommand } from "./commands/demo.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { evaluateCommand } from "./commands/evaluate.js";
+import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { UsageError } from "./errors.js";
 import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [dataCommand, trainCommand, evaluateCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

@@ -1,4 +1,4 @@
-import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, type SceneSplit, streamBatches } from "@distilldrive/datasets";
+import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, resolveSceneNames, type SceneSplit, streamBatches } from "@distilldrive/datasets";
 import { distillTask, type TeacherOfRecord } from "@distilldrive/distill";
 import { cameraImages, STUDENT_FEATURES, studentTask } from "@distilldrive/student";
 import { teacherFeatures, teacherTask } from "@distilldrive/teacher";
@@ -92,12 +92,18 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
 }
 
 /** The run in the directory, when it has a checkpoint to go on from; a run that never got that far is begun anew. */
-async function runToResume({ task, out, resume }: TrainRequest, where: string): Promise<Run | null> {
+async function runToResume({ task, out, resume, val }: TrainRequest, where: string): Promise<Run | null> {
   const checkpoint = await latestCheckpoint(out);
   if (checkpoint === null) return null;
   if (!resume) throw new CheckpointError(`${where}: ${out} already holds a run, expected an empty directory, got ${path.basename(checkpoint)}. Add --resume to continue it, or choose another --out.`);
   const run = await readRun(out, where);
   if (run.task !== task) throw new RunError(`${where}: ${out} holds a run of "train ${run.task}". Go on with that command, or choose another --out.`);
+  if (val !== undefined) {
+    const held = resolveSceneNames(val, [...run.data.train, ...run.data.val], where);
+    if (held.length !== run.data.val.length || held.some((name) => !run.data.val.includes(name))) {
+      throw new RunError(`${where}: the run was begun with other held-out scenes, expected ${run.data.val.join(", ") || "none"}, got ${held.join(", ")}. Leave --val out to continue it as it was, or choose another --out.`);
+    }
+  }
   await runCheckpoint(out, run);
   return run;
 }

@@ -1,0 +1,145 @@
+import { createCameraRenderer, type Scene } from "@distilldrive/datasets";
+import type { Device } from "@distilldrive/tensor";
+import { formatDuration } from "@distilldrive/training";
+import { type CameraStrip, type LineChart, type PlannerResult, type Report, reportHtml, type ReportPicture } from "@distilldrive/viewer";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { RunError } from "../errors.js";
+import type { RunEvaluation } from "./evaluation.js";
+import { drawCameras, pickMoments, planPicture } from "./pictures.js";
+import { formatMebibytes } from "./profile.js";
+import { readStatistics } from "./statistics.js";
+
+/** Bird's-eye pictures per run. */
+const PICTURES = 6;
+/** Camera strips in a report with a student. */
+const STRIPS = 3;
+/** px a camera of a strip is wide: larger than the student's, so that people see what is there. */
+const STRIP_WIDTH = 384;
+
+/** Words of a report that its content does not say. */
+export interface ReportWords {
+  readonly title: string;
+  readonly summary?: string;
+  /** More facts of the run, by name. */
+  readonly facts?: Readonly<Record<string, string | number>>;
+}
+
+/**
+ * One HTML file about runs that were evaluated on the same scenes: tables, loss curves, bird's-eye pictures of the same
+ * moments for every run, and what the cameras saw where a run plans from cameras.
+ * @throws RunError when the runs were evaluated on different scenes
+ */
+export async function buildReport(evaluations: readonly RunEvaluation[], device: Device, words: ReportWords): Promise<string> {
+  const [first, ...others] = evaluations;
+  if (first === undefined) throw new RunError("report: no runs, expected at least one. Add --run <folder>.");
+  for (const { folder, scenes } of others) {
+    const [expected, got] = [first.scenes, scenes].map((list) => list.map(({ id }) => id).join(", "));
+    if (expected !== got) throw new RunError(`report: ${folder} was not evaluated on the scenes of ${first.folder}, expected ${expected ?? ""}, got ${got ?? ""}. Compare runs that hold out the same scenes, or give --data and --val.`);
+  }
+  const moments = pickMoments(first.plans.map(({ sample }) => sample), PICTURES);
+  const keyOf = ({ sample }: RunEvaluation["plans"][number]): string => `${sample.scene}/${sample.frame}`;
+  const chosen = moments.flatMap((index) => first.plans.slice(index, index + 1)).map(keyOf);
+  const pictures: ReportPicture[] = [];
+  for (const key of chosen) {
+    for (const { plans, scenes, planner } of evaluations) {
+      const plan = plans.find((each) => keyOf(each) === key);
+      const scene = plan && sceneOf(scenes, plan.sample.scene);
+      if (plan && scene) pictures.push(planPicture(scene, planner.name, plan));
+    }
+  }
+  const samples = first.plans.length;
+  const report: Report = {
+    title: words.title,
+    ...(words.summary === undefined ? {} : { summary: words.summary }),
+    highlights: highlightsOf(evaluations),
+    planners: resultsOf(evaluations),
+    plannersNote: `${samples} keyframes of ${first.scenes.length} held-out scenes (${shortList(first.scenes.map(({ id }) => id))}).`,
+    charts: await lossCharts(evaluations),
+    pictures,
+    cameras: await cameraStrips(evaluations, chosen, device),
+    run: { ...(await factsOf(evaluations)), adapter: device.description, ...words.facts },
+  };
+  return reportHtml(report);
+}
+
+/** Baselines once, then every run; runs of the same kind are told apart by their folders. */
+export function resultsOf(evaluations: readonly RunEvaluation[]): PlannerResult[] {
+  const baselines = new Map(evaluations.flatMap((evaluation) => evaluation.baselines.map((result) => [result.name, result] as const)).reverse());
+  const names = evaluations.map(({ planner }) => planner.name);
+  const ordered = ["stand still", "constant velocity", "constant turn rate", "ego-status MLP"].flatMap((name) => baselines.get(name) ?? []);
+  const runs = evaluations.map(({ planner, folder }) => (names.filter((name) => name === planner.name).length > 1 ? { ...planner, name: `${planner.name} (${path.basename(folder)})` } : planner));
+  return [...ordered, ...runs];
+}
+
+function sceneOf(scenes: readonly Scene[], id: string): Scene | undefined {
+  return scenes.find((scene) => scene.id === id);
+}
+
+/** Average cumulative L2 of every run, and how it compares with constant velocity. */
+function highlightsOf(evaluations: readonly RunEvaluation[]): { label: string; value: string; detail: string }[] {
+  const results = resultsOf(evaluations);
+  const averageOf = ({ table }: PlannerResult): number => table.overall?.cumulative.l2.average ?? Number.NaN;
+  const reference = results.find(({ name }) => name === "constant velocity");
+  return results.filter(({ emphasis }) => emphasis === true).map((result) => ({
+    label: result.name,
+    value: `${averageOf(result).toFixed(2)} m`,
+    detail: reference === undefined ? "average L2" : `average L2, ${comparison(averageOf(result), averageOf(reference))} constant velocity (${averageOf(reference).toFixed(2)} m)`,
+  }));
+}
+
+/** "38 % below". */
+export function comparison(value: number, reference: number): string {
+  const change = Math.round(100 * (value / reference - 1));
+  return change === 0 ? "level with" : `${Math.abs(change)} % ${change < 0 ? "below" : "above"}`;
+}
+
+/** Loss of every run, and the parts of it, from `metrics.jsonl`. */
+async function lossCharts(evaluations: readonly RunEvaluation[]): Promise<LineChart[]> {
+  const charts: LineChart[] = [];
+  for (const { folder, planner } of evaluations) {
+    const text = await readFile(path.join(folder, "metrics.jsonl"), "utf8").catch(() => "");
+    const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Readonly<Record<string, number>>);
+    const names = Object.keys(lines[0] ?? {}).filter((name) => name !== "step" && name !== "gradientNorm");
+    const curves = names.map((name) => ({ name, points: lines.map((line) => [line["step"] ?? Number.NaN, line[name] ?? Number.NaN] as const) }));
+    if (lines.length > 1) charts.push({ title: `Loss of the ${planner.name}`, xLabel: "step", yLabel: "loss", yScale: "log", curves });
+  }
+  return charts;
+}
+
+/** What the cameras of the first student saw at some of the pictured moments. */
+async function cameraStrips(evaluations: readonly RunEvaluation[], chosen: readonly string[], device: Device): Promise<CameraStrip[]> {
+  for (const { run, plans, scenes } of evaluations) {
+    if (run.task === "teacher") continue;
+    const { width, height } = run.model.image;
+    const renderer = createCameraRenderer(device.gpu, { width: STRIP_WIDTH, height: Math.max(1, Math.round((STRIP_WIDTH * height) / width)) });
+    try {
+      const strips: CameraStrip[] = [];
+      for (const { sample } of plans.filter((plan) => chosen.includes(`${plan.sample.scene}/${plan.sample.frame}`)).slice(0, STRIPS)) {
+        const scene = sceneOf(scenes, sample.scene);
+        if (scene) strips.push(await drawCameras(renderer, scene, sample.frame, `${sample.scene}, frame ${sample.frame}. The student gets these pictures at ${width} x ${height} pixels.`));
+      }
+      return strips;
+    } finally {
+      renderer.destroy();
+    }
+  }
+  return [];
+}
+
+async function factsOf(evaluations: readonly RunEvaluation[]): Promise<Record<string, string>> {
+  const facts: Record<string, string> = {};
+  for (const { folder, run, planner, step } of evaluations) {
+    const statistics = await readStatistics(folder);
+    const { train } = run.data;
+    const cost = statistics === null ? "" : `, ${formatDuration(statistics.seconds)} of training, ${(statistics.samples / Math.max(statistics.seconds, Number.MIN_VALUE)).toFixed(1)} samples/s, ${formatMebibytes(statistics.gpuBytes)} on the device`;
+    facts[`${planner.name} (${path.basename(folder)})`] = `preset ${run.settings.preset}, seed ${run.settings.seed}, ${step} of ${run.steps} steps${cost}; trained on ${train.length} scenes: ${shortList(train)}`;
+    facts["versions"] = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`).join(", ");
+  }
+  return facts;
+}
+
+/** At most eight names, then how many more. */
+function shortList(names: readonly string[]): string {
+  return names.length > 8 ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more` : names.join(", ");
+}
