@@ -44,7 +44,8 @@ describe("scene files", () => {
     expect(() => decode("[]")).toThrow("sceneFile: x.scene.json: file: Invalid input: expected object");
     expect(() => decode(text.replace("distilldrive-scene-1", "distilldrive-scene-9"))).toThrow(/x\.scene\.json: format: .*expected "distilldrive-scene-1"/);
     expect(() => decode(text.replace('"drivingSide"', '"drivingsite"'))).toThrow("drivingSide: ");
-    expect(() => decode(text.replace('"position":[', '"position":[null,'))).toThrow("ego.position[0]: Invalid input: expected number, received null");
+    expect(() => decode(text.replace('"position":[', '"position":[null,'))).toThrow("ego.position[0] (frame 0): Invalid input: expected number, received null");
+    expect(() => decode(text.replace(/"heading":\[[^,]+,[^,]+,/, '"heading":[0.1,0.2,NaN,'))).toThrow("ego.heading[2] (frame 2): Invalid input: expected number, received null");
     expect(() => decode(text.replace('"position":[', '"position":[1,'))).toThrow(/sceneFile: x\.scene\.json: ego\.position: invalid scene, expected \d+ numbers/);
     expect(() => decode(text.replace(/"id":"town-\d+"/, '"id":"../town"'))).toThrow("id: expected letters");
   });

@@ -101,18 +101,10 @@ export function encodeScene(scene: Scene): Uint8Array {
  */
 export function decodeScene(bytes: Uint8Array, name: string): Scene {
   const where = `sceneFile: ${name}`;
-  let content: unknown;
-  try {
-    content = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
-    throw new DatasetError(`${where}: no JSON, expected a whole ${FORMAT} file, got ${bytes.length} bytes that cannot be read (${what}). The file is damaged or cut off: make or copy it again.`, { cause });
-  }
-  const parsed = SceneFile.safeParse(content);
+  const parsed = SceneFile.safeParse(parseJson(bytes, where));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    const path = issue?.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("").replace(/^\./, "");
-    throw new DatasetError(`${where}: ${path || "file"}: ${issue?.message ?? "invalid"}, expected a ${FORMAT} file. Fix the source of the scene, or leave this scene out.`);
+    throw new DatasetError(`${where}: ${describePath(issue?.path ?? [])}: ${issue?.message ?? "invalid"}, expected a ${FORMAT} file. Fix the source of the scene, or leave this scene out.`);
   }
   const file = parsed.data;
   const scene: Scene = {
@@ -131,6 +123,28 @@ export function decodeScene(bytes: Uint8Array, name: string): Scene {
   };
   validateScene(scene, where);
   return scene;
+}
+
+/** JSON of the bytes. NaN and Infinity, which some writers let slip in, become null, so that the schema can name their place. */
+function parseJson(bytes: Uint8Array, where: string): unknown {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return JSON.parse(/[:,[]\s*-?(NaN|Infinity)/.test(text) ? text.replace(/([:,[]\s*)-?(NaN|Infinity)/g, "$1null") : text);
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new DatasetError(`${where}: no JSON, expected a whole ${FORMAT} file, got ${bytes.length} bytes that cannot be read (${what}). The file is damaged or cut off: make or copy it again.`, { cause });
+  }
+}
+
+/** Numbers a frame has in each array over time. */
+const FRAME_WIDTHS: Readonly<Record<string, number>> = { position: 3, heading: 1, velocity: 2, valid: 1, timestamps: 1, steering: 1 };
+
+/** `ego.position[30] (frame 10)`. */
+function describePath(path: readonly PropertyKey[]): string {
+  const name = path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("").replace(/^\./, "");
+  const [array, index] = path.slice(-2);
+  const width = FRAME_WIDTHS[String(array)];
+  return width === undefined || typeof index !== "number" ? name || "file" : `${name} (frame ${Math.floor(index / width)})`;
 }
 
 function encodeTrack(track: Track): SceneFile["ego"] {
