@@ -94,17 +94,37 @@ export function comparison(value: number, reference: number): string {
   return change === 0 ? "level with" : `${Math.abs(change)} % ${change < 0 ? "below" : "above"}`;
 }
 
-/** Loss of every run, and the parts of it, from `metrics.jsonl`. */
+/** Parts of a loss that are drawn together: how their names in `metrics.jsonl` begin, and the chart's title. */
+const LOSS_GROUPS = [
+  { prefix: "plan", title: "loss and its planning part" },
+  { prefix: "motion", title: "motion part of the loss" },
+  { prefix: "distill", title: "distillation part of the loss" },
+] as const;
+
+/** Loss of every run and the parts of it, from `metrics.jsonl`. */
 async function lossCharts(evaluations: readonly RunEvaluation[]): Promise<LineChart[]> {
   const charts: LineChart[] = [];
   for (const { folder, planner } of evaluations) {
     const text = await readFile(path.join(folder, "metrics.jsonl"), "utf8").catch(() => "");
     const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Readonly<Record<string, number>>);
-    const names = Object.keys(lines[0] ?? {}).filter((name) => name !== "step" && name !== "gradientNorm");
-    const curves = names.map((name) => ({ name, points: lines.map((line) => [line["step"] ?? Number.NaN, line[name] ?? Number.NaN] as const) }));
-    if (lines.length > 1) charts.push({ title: `Loss of the ${planner.name}`, xLabel: "step", yLabel: "loss", yScale: "log", curves });
+    if (lines.length < 2) continue;
+    for (const { prefix, title } of LOSS_GROUPS) {
+      const names = Object.keys(lines[0] ?? {}).filter((name) => name.startsWith(prefix));
+      if (names.length === 0) continue;
+      const shown = prefix === "plan" ? ["loss", ...names] : names;
+      const curves = shown.map((name) => ({
+        name: name === "loss" ? "total" : wordsOf(name.slice(prefix.length)),
+        points: lines.map((line) => [line["step"] ?? Number.NaN, line[name] ?? Number.NaN] as const),
+      }));
+      charts.push({ title: `${planner.name}: ${title}`, xLabel: "step", yLabel: "loss", yScale: "log", curves });
+    }
   }
   return charts;
+}
+
+/** "EncoderFeature" -> "encoder feature". */
+function wordsOf(name: string): string {
+  return name.replace(/(?!^)([A-Z])/g, " $1").toLowerCase();
 }
 
 /** What the cameras of the first student saw at some of the pictured moments. */
