@@ -48,6 +48,7 @@ export { resolveSceneNames } from "./names.js";
 export { splitScenes, type SceneSplit } from "./split.js";
 export { anchorsFromJson, anchorsToJson, buildAnchors, MODES, type AnchorOptions, type Anchors } from "./anchors.js";
 export { createStreams, type Stream, type StreamOptions } from "./stream/streams.js";
+export { augmentBatch, augmentSchema, NO_AUGMENTATION, type Augmentation } from "./stream/augment.js";
 export type { LaneStep, StreamBatch } from "./stream/batch.js";
 export {
   evaluationStream,

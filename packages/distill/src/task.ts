@@ -34,7 +34,7 @@ export function distillTask({ config, anchors, batches, lanes, loss, dropout, im
     name: "distill",
     model: { model: student, memory, teacherMemory: teacherQueues },
     frozen: { model: teacherModel, values: teacher.values },
-    batches: streamSource(batches, images.inputs),
+    batches: streamSource(batches, { more: images.inputs }),
     trace: (graph, key) => {
       const seen = graph.scope("teacher", () => teacherModel.forward(teacherInputs(graph, teacher.config, lanes), { memory: teacherQueues }));
       const made = graph.scope("student", () => student.forward(studentInputs(graph, config, lanes), { memory, context: trainingContext(dropout, key) }));

@@ -37,7 +37,7 @@ export function studentTask({ config, anchors, batches, lanes, loss, dropout, im
   return {
     name: "student",
     model: { model: student, memory },
-    batches: streamSource(batches, images.inputs),
+    batches: streamSource(batches, { more: images.inputs }),
     trace: (graph, key) => {
       const outputs = student.forward(studentInputs(graph, config, lanes), { memory, context: trainingContext(dropout, key) });
       const { total, terms } = objective(outputs, studentTargets(graph, lanes));

@@ -1,4 +1,4 @@
-import type { Anchors, FeatureOptions, StreamBatches } from "@distilldrive/datasets";
+import type { Anchors, Augmentation, FeatureOptions, StreamBatches } from "@distilldrive/datasets";
 import { imitation, type ImitationWeights } from "@distilldrive/losses";
 import type { StoredTensor } from "@distilldrive/tensor";
 import { streamSource, type Task, type TrainedPlanner } from "@distilldrive/training";
@@ -17,6 +17,8 @@ export interface TeacherTaskOptions {
   readonly loss: ImitationWeights;
   /** Probability of dropout at all published sites; 0 for none. */
   readonly dropout: number;
+  /** Random changes to the batches; default none. */
+  readonly augmentation?: Augmentation;
 }
 
 /** Feature options of samples a teacher of this size reads. */
@@ -25,14 +27,14 @@ export function teacherFeatures({ maxAgents, maxLines }: Pick<TeacherConfig, "ma
 }
 
 /** The teacher's training by imitation, for `fit`. Model variables are saved under their published names behind `model.`. */
-export function teacherTask({ config, anchors, batches, lanes, loss, dropout }: TeacherTaskOptions): Task {
+export function teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation }: TeacherTaskOptions): Task {
   const teacher = createTeacher(config, anchors);
   const memory = teacherMemory(config, lanes);
   const objective = imitation(loss);
   return {
     name: "teacher",
     model: { model: teacher, memory },
-    batches: streamSource(batches),
+    batches: streamSource(batches, augmentation ? { augmentation } : {}),
     trace: (graph, key) => {
       const context = { training: true, dropout: dropout > 0 ? { rate: dropout, key } : null };
       const outputs = teacher.forward(teacherInputs(graph, config, lanes), { memory, context });
