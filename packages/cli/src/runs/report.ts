@@ -54,7 +54,7 @@ export async function buildReport(evaluations: readonly RunEvaluation[], device:
     ...(words.summary === undefined ? {} : { summary: words.summary }),
     highlights: highlightsOf(evaluations),
     planners: resultsOf(evaluations),
-    plannersNote: `${samples} keyframes of ${first.scenes.length} held-out scenes (${shortList(first.scenes.map(({ id }) => id))}).`,
+    plannersNote: `${samples} keyframes of ${first.scenes.length} held-out ${first.scenes.length === 1 ? "scene" : "scenes"} (${shortList(first.scenes.map(({ id }) => id))}).`,
     charts: await lossCharts(evaluations),
     pictures,
     cameras: await cameraStrips(evaluations, chosen, device),
