@@ -22,6 +22,8 @@ const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataC
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
   let status: ExitStatus = 0;
   const program = describeCommand("distilldrive", "Train and run the DistillDrive planner anywhere WebGPU runs.", [
+    ["npx distilldrive demo", "everything once, on synthetic scenes"],
+    ["npx distilldrive train teacher --data data/ --val 0655,1094 --out runs/teacher", "train on scenes of your own"],
     ["npx distilldrive doctor", "what WebGPU finds on this machine"],
     ["npx distilldrive <command> --help", "options and examples of a command"],
   ]).version(packageVersion(), "-V, --version", "print the version");

@@ -102,7 +102,10 @@ interface Stage {
 async function stage(io: Io, { task, out, data, minutes, teacher }: Stage): Promise<RunStatistics> {
   const begun = await findRun(out);
   const done = await readStatistics(out);
-  if (begun !== null && done !== null && done.step === begun.steps) return done;
+  if (begun !== null && done !== null && done.step === begun.steps) {
+    io.err(`     done before: ${done.step} steps in ${formatDuration(done.seconds)}\n`);
+    return done;
+  }
   const request: TrainRequest = {
     task,
     out,

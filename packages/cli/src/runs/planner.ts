@@ -11,7 +11,7 @@ export interface RunPlanner {
   /** Steps it has been trained. */
   readonly step: number;
   readonly checkpoint: string;
-  release(): void;
+  readonly release: () => void;
 }
 
 /**

@@ -32,13 +32,20 @@ export function profileByKernel(rows: readonly ProfileRow[]): KernelProfile[] {
     .sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
+/** Kernels that get a row of their own; the others share one. */
+const SHOWN = 25;
+
 /** Table of a profiled step, and what a step and the run cost. */
 export function formatProfile({ profile, encodeMilliseconds, gpuBytes }: FitResult): string {
   const kernels = profileByKernel(profile);
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  const rows = kernels.map(({ kernel, dispatches, milliseconds, gflopPerSecond, gigabytePerSecond }) => [
-    kernel, String(dispatches), milliseconds.toFixed(3), `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)} %`, gflopPerSecond.toFixed(2), gigabytePerSecond.toFixed(2),
+  const others = kernels.slice(SHOWN);
+  const rest = others.reduce((sum, { dispatches, milliseconds }) => ({ dispatches: sum.dispatches + dispatches, milliseconds: sum.milliseconds + milliseconds }), { dispatches: 0, milliseconds: 0 });
+  const shareOf = (milliseconds: number): string => `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)} %`;
+  const rows = kernels.slice(0, SHOWN).map(({ kernel, dispatches, milliseconds, gflopPerSecond, gigabytePerSecond }) => [
+    kernel, String(dispatches), milliseconds.toFixed(3), shareOf(milliseconds), gflopPerSecond.toFixed(2), gigabytePerSecond.toFixed(2),
   ]);
+  if (others.length > 0) rows.push([`${others.length} others`, String(rest.dispatches), rest.milliseconds.toFixed(3), shareOf(rest.milliseconds), "", ""]);
   return [
     textTable([["kernel", "dispatches", "ms", "share", "GFLOP/s", "GB/s"], ...rows, ["all", String(profile.length), total.toFixed(3), "", "", ""]]),
     "",

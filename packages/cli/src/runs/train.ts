@@ -147,7 +147,7 @@ function requireUnseen(teacher: FoundTeacher, { val }: SceneSplit, where: string
 interface BuiltTask {
   readonly task: Task;
   readonly framesPerEpoch: number;
-  release(): void;
+  readonly release: () => void;
 }
 
 function buildTask(resolved: ResolvedSettings, split: SceneSplit, anchors: Anchors, teacher: TeacherOfRecord | null, device: Device): BuiltTask {
