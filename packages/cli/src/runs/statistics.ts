@@ -35,6 +35,8 @@ export async function readStatistics(folder: string): Promise<RunStatistics | nu
 
 /** Adds a session. @throws RunError when the file cannot be written */
 export async function writeStatistics(folder: string, before: RunStatistics | null, result: FitResult): Promise<RunStatistics> {
+  // A session that found nothing left to do has measured nothing.
+  if (before !== null && result.samples === 0) return before;
   const statistics: RunStatistics = {
     step: result.step,
     seconds: (before?.seconds ?? 0) + result.seconds,
