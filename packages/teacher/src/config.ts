@@ -48,7 +48,7 @@ const OPTIONS = {
  * `tiny` is made for two CPU cores: 59 MFLOP a sample forward.
  */
 export const TEACHER_PRESETS = {
-  tiny: { channels: 64, heads: 4, agentEncoderLayers: 1, decoderGroups: 1, maxAgents: 24, maxLines: 24, ...OPTIONS },
+  tiny: { channels: 64, heads: 4, agentEncoderLayers: 1, decoderGroups: 1, maxAgents: 16, maxLines: 16, ...OPTIONS },
   small: { channels: 128, heads: 8, agentEncoderLayers: 2, decoderGroups: 2, maxAgents: 48, maxLines: 32, ...OPTIONS },
   full: { channels: 256, heads: 8, agentEncoderLayers: 4, decoderGroups: 2, maxAgents: 150, maxLines: 50, ...OPTIONS },
 } as const satisfies Record<string, TeacherConfig>;

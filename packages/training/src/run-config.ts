@@ -15,6 +15,17 @@ export const loopSchema = z.strictObject({
   parts: z.int().min(1).default(2),
   /** Also train on every drive mirrored left to right. */
   mirror: z.boolean().default(true),
+  /** Scenes of the synthetic town that are trained on along with the data: variety that a few real scenes lack. */
+  town: z
+    .strictObject({
+      /** How many; 0 for none. */
+      scenes: z.int().min(0).default(0),
+      /** Seed of the first. */
+      seed: z.int().min(0).default(1000),
+      /** Which of the 10 Hz phases (0 ... 4) are used; each holds every fifth frame. */
+      phases: z.array(z.int().min(0).max(4)).min(1).default([0]),
+    })
+    .prefault({}),
   /** Probability of dropout at all published sites. */
   dropout: z.number().min(0).lt(1).default(0.1),
   /** Steps between checkpoints. */

@@ -1,3 +1,4 @@
+import { augmentSchema } from "@distilldrive/datasets";
 import type { DistillationWeights, ImitationWeights } from "@distilldrive/losses";
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
@@ -72,7 +73,7 @@ const distillationLoss = z.strictObject({
 }) satisfies z.ZodType<DistillationWeights>;
 
 /** Settings of `train teacher`: the loop's, the preset, fields of the model that differ from it, the loss. */
-export const teacherSettings = loopSchema.extend({ preset, model: teacherModelSchema.partial().prefault({}), loss: teacherLoss.prefault({}) });
+export const teacherSettings = loopSchema.extend({ preset, model: teacherModelSchema.partial().prefault({}), loss: teacherLoss.prefault({}), augmentation: augmentSchema.prefault({}) });
 /** Settings of `train student`. */
 export const studentSettings = loopSchema.extend({ preset, model: studentModelSchema.partial().prefault({}), loss: studentLoss.prefault({}) });
 /** Settings of `train distill`: those of `train student` and the weights of distillation. */

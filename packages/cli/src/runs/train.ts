@@ -1,4 +1,4 @@
-import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, resolveSceneNames, type SceneSplit, streamBatches } from "@distilldrive/datasets";
+import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, generateTown, resolveSceneNames, type Scene, type SceneSplit, streamBatches } from "@distilldrive/datasets";
 import { distillTask, type TeacherOfRecord } from "@distilldrive/distill";
 import { cameraImages, STUDENT_FEATURES, studentTask } from "@distilldrive/student";
 import { teacherFeatures, teacherTask } from "@distilldrive/teacher";
@@ -64,9 +64,10 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
   if (teacher !== null) requireUnseen(teacher, split, where);
   io.interrupted.throwIfAborted();
 
-  const anchors = begun?.anchors ?? teacher?.record.anchors ?? buildAnchors(split.train, { mirror: resolved.settings.mirror, seed: resolved.settings.seed });
+  const town = townScenes(resolved);
+  const anchors = begun?.anchors ?? teacher?.record.anchors ?? buildAnchors([...split.train, ...town], { mirror: resolved.settings.mirror, seed: resolved.settings.seed });
   const device = await openDevice();
-  const built = buildTask(resolved, split, anchors, teacher?.record ?? null, device);
+  const built = buildTask(resolved, split, town, anchors, teacher?.record ?? null, device);
   try {
     const run = makeRun(request, resolved, split, dataPath, anchors, teacher?.origin ?? null, stepsOf(resolved.settings, built.framesPerEpoch));
     if (begun !== null) requireSame(begun, run, where);
@@ -150,17 +151,22 @@ interface BuiltTask {
   readonly release: () => void;
 }
 
-function buildTask(resolved: ResolvedSettings, split: SceneSplit, anchors: Anchors, teacher: TeacherOfRecord | null, device: Device): BuiltTask {
-  const { seed, batch: lanes, mirror, parts, dropout } = resolved.settings;
-  const streams = createStreams(split.train, { mirror, parts });
+/** Scenes of the synthetic town a run trains on along with its data. */
+function townScenes({ settings: { town } }: ResolvedSettings): Scene[] {
+  return [...generateTown({ seed: town.seed, scenes: town.scenes })];
+}
+
+function buildTask(resolved: ResolvedSettings, { train: scenes }: SceneSplit, town: readonly Scene[], anchors: Anchors, teacher: TeacherOfRecord | null, device: Device): BuiltTask {
+  const { seed, batch: lanes, mirror, parts, dropout, town: { phases } } = resolved.settings;
+  const streams = [...createStreams(scenes, { mirror, parts }), ...(town.length > 0 ? createStreams(town, { mirror, parts, phases }) : [])];
   const batchesWith = (features: FeatureOptions): ReturnType<typeof streamBatches> => streamBatches(streams, { batch: lanes, seed, features });
   if (resolved.task === "teacher") {
-    const { model: config, settings: { loss } } = resolved;
+    const { model: config, settings: { loss, augmentation } } = resolved;
     const batches = batchesWith(teacherFeatures(config));
-    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout }), framesPerEpoch: batches.framesPerEpoch, release: () => undefined };
+    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation }), framesPerEpoch: batches.framesPerEpoch, release: () => undefined };
   }
   const { model: config, settings: { loss } } = resolved;
-  const images = cameraImages(device.gpu, config, split.train);
+  const images = cameraImages(device.gpu, config, [...scenes, ...town]);
   const batches = batchesWith(teacher === null ? STUDENT_FEATURES : teacherFeatures(teacher.config));
   const shared = { config, anchors, batches, lanes, loss, dropout, images };
   const task = resolved.task === "distill" && teacher !== null ? distillTask({ ...shared, teacher, weights: resolved.settings.distillation }) : studentTask(shared);
@@ -205,7 +211,8 @@ function describeRun(io: Io, device: Device, { task, framesPerEpoch }: BuiltTask
   const samples = `${framesPerEpoch} samples${run.settings.mirror ? " (mirrored)" : ""}`;
   const heldOut = split.val.length === 0 ? "held out: nothing" : `held out: ${count(split.val.length, "scene")}, ${count(evaluationStream(split.val).frames, "keyframe")}`;
   io.err(`device   ${device.description}     plan  ${plan}\n`);
-  io.err(`data     ${count(split.train.length, "scene")}, ${samples}   ${heldOut}\n`);
+  const town = run.settings.town.scenes === 0 ? "" : ` and ${run.settings.town.scenes} of the synthetic town`;
+  io.err(`data     ${count(split.train.length, "scene")}${town}, ${samples}   ${heldOut}\n`);
 }
 
 /** "1 scene", "2 scenes". */
