@@ -11,6 +11,8 @@ export interface ImitationWeights {
   readonly status: number;
   /** Planning classification; S-eq. 9: 0.5. */
   readonly classification: number;
+  /** Learned path the modes are a difference to, where the planner has one (our option); default that of the regression. */
+  readonly reference?: number;
   /** Agents: focal classification, default 0.2 as published; 0 switches it off. */
   readonly motionClassification?: number;
   /** Agents: regression, default 0.2 as published; 0 switches it off. */
@@ -30,6 +32,8 @@ export interface ImitationOutputs {
     readonly logits: Tensor;
     /** [B, commands * modes, T, 2] m, displacements */
     readonly deltas: Tensor;
+    /** [B, commands, T, 2] m, displacements of the learned reference path, or null; may be left out */
+    readonly reference?: Tensor | null;
     /** [B, commands * modes, 10] or [B, 1, 10] */
     readonly status: Tensor;
   };
@@ -117,6 +121,12 @@ export function planningTerms(plan: ImitationOutputs["plan"], targets: Imitation
   };
 }
 
+/** L1 of the true command's reference path, as the regression of the nearest mode: it becomes the expert's median path. */
+function referenceTerm(reference: Tensor, { command, egoFuture, egoFutureMask }: ImitationTargets, normaliser?: Normaliser): Tensor {
+  const own = reshape(modesOfCommand(reference, command, 1), egoFuture.shape);
+  return maskedL1(own, egoFuture, egoFutureMask, normaliser);
+}
+
 /**
  * Motion losses (fact T16): focal classification of the nearest mode and L1 of its positions, both over agents with a
  * known step, divided by their number.
@@ -152,12 +162,14 @@ export function imitation(weights: ImitationWeights, modes = 6): (outputs: Imita
   const { motionClassification = 0.2, motionRegression = 0.2 } = weights;
   return (outputs, targets) => {
     const plan = planningTerms(outputs.plan, targets, modes, weights);
+    const { reference } = outputs.plan;
     const { futureDisplacement, futureMask } = targets;
     const motion = outputs.motion && futureDisplacement && futureMask ? motionTerms(outputs.motion, futureDisplacement, futureMask) : null;
     return weightedSum({
       planRegression: [weights.regression, plan.regression],
       planStatus: [weights.status, plan.status],
       planClassification: [weights.classification, plan.classification],
+      ...(reference ? { planReference: [weights.reference ?? weights.regression, (): Tensor => referenceTerm(reference, targets, weights.normaliser)] as const } : {}),
       ...(motion
         ? {
             motionClassification: [motionClassification, motion.classification] as const,

@@ -48,6 +48,8 @@ export { memoryQueue } from "./planner/memory-queue.js";
 export type { AlignedMemory, FrameLink, MemoryKeys, MemoryQueue, MemoryQueueConfig } from "./planner/memory-queue.js";
 export { motionModes } from "./planner/motion-modes.js";
 export type { MotionModes, MotionVocabulary } from "./planner/motion-modes.js";
+export { planReference } from "./planner/plan-reference.js";
+export type { PlanReference, PlanReferenceConfig, PlanReferenceKind } from "./planner/plan-reference.js";
 export { planner, plannerMemory } from "./planner/planner.js";
 export type { Planner, PlannerAnchors, PlannerConfig, PlannerMemoryOptions } from "./planner/planner.js";
 export type { AgentInstances, PlannerMemory, PlannerOutput, PlannerScene, PlanPrediction } from "./planner/types.js";

@@ -1,4 +1,4 @@
-import { type DecoderOperation, type PlannerConfig, PUBLISHED_DECODER } from "@distilldrive/nn";
+import { type DecoderOperation, type PlannerConfig, type PlanReferenceKind, PUBLISHED_DECODER } from "@distilldrive/nn";
 
 /** Sizes and options of a student. */
 export interface StudentConfig {
@@ -24,8 +24,11 @@ export interface StudentConfig {
   readonly memoryFrames: number;
   /** "status": ego instances get the ego state (our option, default); "none": as published. */
   readonly egoInput: "none" | "status";
-  /** "constantTurnRate": the plan is a difference to that roll-out (our option, default); "none": as published. */
-  readonly planReference: "none" | "constantTurnRate";
+  /**
+   * What the plan is a difference to: "egoStatus", a path learned from the ego state (our option, default);
+   * "constantTurnRate", a roll-out of it (our option); "none", as published.
+   */
+  readonly planReference: PlanReferenceKind;
   /** Channels of the teacher it is distilled from. */
   readonly teacherChannels: number;
 }
@@ -35,7 +38,7 @@ const OPTIONS = {
   decoder: PUBLISHED_DECODER,
   memoryFrames: 4,
   egoInput: "status",
-  planReference: "constantTurnRate",
+  planReference: "egoStatus",
 } as const;
 
 /** Sizes by name, matching the teacher's. `tiny` is made for two CPU cores. */

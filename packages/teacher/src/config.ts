@@ -1,4 +1,4 @@
-import { type DecoderOperation, type PlannerConfig, PUBLISHED_DECODER } from "@distilldrive/nn";
+import { type DecoderOperation, type PlannerConfig, type PlanReferenceKind, PUBLISHED_DECODER } from "@distilldrive/nn";
 
 /** Sizes and options of a teacher. */
 export interface TeacherConfig {
@@ -22,8 +22,11 @@ export interface TeacherConfig {
   readonly agentInput: "future" | "history";
   /** "status": ego instances get the ego state (our option, default); "none": as published. */
   readonly egoInput: "none" | "status";
-  /** "constantTurnRate": the plan is a difference to that roll-out (our option, default); "none": as published. */
-  readonly planReference: "none" | "constantTurnRate";
+  /**
+   * What the plan is a difference to: "egoStatus", a path learned from the ego state (our option, default);
+   * "constantTurnRate", a roll-out of it (our option); "none", as published.
+   */
+  readonly planReference: PlanReferenceKind;
   /** Status from each mode ("perMode", published stage 0) or from the mean ego instance ("mean"). */
   readonly status: "perMode" | "mean";
   /** s that agents' displacements are divided by to get velocities, default 0.5; published 0.1 (fact T10). */
@@ -37,7 +40,7 @@ const OPTIONS = {
   memoryFrames: 4,
   agentInput: "future",
   egoInput: "status",
-  planReference: "constantTurnRate",
+  planReference: "egoStatus",
   status: "perMode",
   velocityInterval: 0.5,
   directionOffset: 0,

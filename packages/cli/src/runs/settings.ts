@@ -32,7 +32,7 @@ export const teacherModelSchema = z.strictObject({
   maxLines: positive,
   agentInput: z.enum(["future", "history"]),
   egoInput: z.enum(["none", "status"]),
-  planReference: z.enum(["none", "constantTurnRate"]),
+  planReference: z.enum(["none", "constantTurnRate", "egoStatus"]),
   status: z.enum(["perMode", "mean"]),
   velocityInterval: z.number().positive(),
   directionOffset: z.number().min(0),
@@ -51,7 +51,7 @@ export const studentModelSchema = z.strictObject({
   decoderGroups: positive,
   memoryFrames: positive,
   egoInput: z.enum(["none", "status"]),
-  planReference: z.enum(["none", "constantTurnRate"]),
+  planReference: z.enum(["none", "constantTurnRate", "egoStatus"]),
   teacherChannels: positive,
 }) satisfies z.ZodType<StudentConfig>;
 
@@ -60,6 +60,7 @@ const planningLoss = {
   regression: weight(2),
   status: weight(3),
   classification: weight(0.5),
+  reference: weight(2),
   labels: z.enum(["soft", "label"]).default("soft"),
   normaliser: z.enum(["all", "valid"]).default("valid"),
 };

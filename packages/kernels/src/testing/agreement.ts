@@ -1,4 +1,3 @@
-/* eslint-disable @nx/enforce-module-boundaries -- test support: only tests import this file, and the test kit is theirs */
 import { adapterName, compare, exact } from "@distilldrive/testkit";
 import type { Tolerance } from "@distilldrive/testkit";
 import { sequenceOf, sequenceReference } from "../kernel.js";

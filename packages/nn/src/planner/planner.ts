@@ -18,11 +18,11 @@ import { type DecoupledKeys, decoupledKeys } from "../layers/attention.js";
 import type { ForwardContext } from "../layers/block.js";
 import { projection, type Projection } from "../layers/linear.js";
 import type { Sequential } from "../layers/sequential.js";
-import { constantTurnRate, planarMotionOf } from "./constant-turn-rate.js";
 import { type DecoderLayer, decoderLayers, type DecoderOperation } from "./decoder.js";
 import { heads, type Heads, planHeads, type PlanHeads, predictMotion } from "./heads.js";
 import { type AlignedMemory, memoryQueue } from "./memory-queue.js";
 import { type MotionModes, motionModes, type MotionVocabulary } from "./motion-modes.js";
+import { planReference, type PlanReference, type PlanReferenceKind } from "./plan-reference.js";
 import type { PlannerMemory, PlannerOutput, PlannerScene, PlanPrediction } from "./types.js";
 
 /** Sizes and options of a {@link planner}. */
@@ -44,8 +44,8 @@ export interface PlannerConfig {
   readonly status: "perMode" | "mean";
   /** "status": the ego instances also get the ego state (our option); "none": they do not (published). */
   readonly egoInput: "none" | "status";
-  /** "constantTurnRate": regression is the difference to that roll-out of the ego state (our option); "none": published. */
-  readonly planReference: "none" | "constantTurnRate";
+  /** What regression is the difference to (our option), see `planReference`; published "none". */
+  readonly planReference: PlanReferenceKind;
   /** Past displacements of the ego state, default 4. */
   readonly egoPastSteps: number;
 }
@@ -72,6 +72,7 @@ export interface Planner {
   readonly motion_anchor?: Variable;
   readonly motion_anchor_encoder?: Sequential;
   readonly ego_status_encoder?: EgoStatusEncoder;
+  readonly plan_reference?: PlanReference;
   /** @param memory queues of the stream, or null where every sample stands alone */
   readonly run: (scene: PlannerScene, memory: PlannerMemory | null, context: ForwardContext) => PlannerOutput;
 }
@@ -118,6 +119,7 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
   });
   const shared = { fc_before: projection(channels, 2 * channels), fc_after: projection(2 * channels, channels) };
   const ego_status_encoder = config.egoInput === "status" ? egoStatusEncoder(channels, config.egoPastSteps) : null;
+  const plan_reference = planReference({ kind: config.planReference, commands: plan.commands, steps: plan.steps, pastSteps: config.egoPastSteps });
   const headSizes = {
     channels,
     planSteps: plan.steps,
@@ -170,21 +172,18 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
   const predictPlan = (scene: PlannerScene, instances: Tensor, modePosition: Tensor, encoderFeature: Tensor): PlanPrediction => {
     const lanes = instances.at(0);
     const feature = add(instances, modePosition);
-    const raw = reshape(branches.plan_reg_branch(feature), [lanes, modes, plan.steps, 2]);
+    const raw = reshape(branches.plan_reg_branch(feature), [lanes, plan.commands, plan.modes, plan.steps, 2]);
+    const reference = plan_reference(scene.ego);
     const statusOf = config.status === "mean" ? mean(instances, { axes: [1], keepDims: true }) : instances;
     return {
       logits: reshape(branches.plan_cls_branch(feature), [lanes, modes]),
-      deltas: config.planReference === "none" ? raw : add(raw, expandDims(reference(scene), 1)),
+      deltas: reshape(reference ? add(raw, expandDims(stopGradient(reference), 2)) : raw, [lanes, modes, plan.steps, 2]),
+      reference: plan_reference.net ? reference : null,
       status: branches.plan_status_branch(statusOf),
       feature,
       encoderFeature,
     };
   };
-  const reference = (scene: PlannerScene): Tensor => {
-    const { speed, turnRate } = planarMotionOf(scene.ego.status);
-    return constantTurnRate(speed, turnRate, { steps: plan.steps });
-  };
-
   const run = (scene: PlannerScene, memory: PlannerMemory | null, context: ForwardContext): PlannerOutput => {
     const { agents, link } = scene;
     const { graph } = agents.feature;
@@ -237,6 +236,7 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
     ...shared,
     ...(motion ? { motion_anchor_encoder: motion.motion_anchor_encoder } : {}),
     ...(ego_status_encoder ? { ego_status_encoder } : {}),
+    ...(plan_reference.net ? { plan_reference } : {}),
     run,
   };
 }

@@ -45,6 +45,8 @@ export interface PlanPrediction {
   readonly logits: Tensor;
   /** [B, commands * modes, steps, 2] m, displacements per 0.5 s, model frame */
   readonly deltas: Tensor;
+  /** [B, commands, steps, 2] m, learned path the modes are a difference to; null without one */
+  readonly reference: Tensor | null;
   /** [B, commands * modes, 10], or [B, 1, 10] from the mean ego instance */
   readonly status: Tensor;
   /** [B, commands * modes, D] planning query at the head: what decoder-feature distillation compares */
