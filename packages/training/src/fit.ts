@@ -56,6 +56,8 @@ export interface FitOptions {
   readonly keep: number;
   /** Steps between readbacks of the losses; every step is logged all the same. */
   readonly logEvery: number;
+  /** Values to begin with instead of the initialisers', by the names variables have in the task's model. */
+  readonly initial?: ReadonlyMap<string, StoredTensor>;
   /** Continue from the newest checkpoint of `out`, if there is one. */
   readonly resume: boolean;
   /** Saved with every checkpoint, to rebuild the model later. */
@@ -131,6 +133,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   const training = traceTraining(task, options.optimizer, options.logEvery);
   const store = createStore(device, training.variables, { seed });
   if (task.frozen) store.load(withPrefix(task.frozen.values, frozenPrefix));
+  if (options.initial) store.load(options.initial);
   if (resumed) restore(resumed, store, task, options);
   const program = await compile(device, training.graph, { store });
   const metrics = await openMetrics(path.join(out, "metrics.jsonl"), resumed?.info.logBytes ?? 0);

@@ -3,7 +3,7 @@ import type { DistillationWeights, ImitationWeights } from "@distilldrive/losses
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
 import { TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
-import { ConfigError, loopSchema, parseConfig, suggestion } from "@distilldrive/training";
+import { ConfigError, loopSchema, parseConfig, suggestion, townSchema } from "@distilldrive/training";
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { UsageError } from "../errors.js";
@@ -74,7 +74,14 @@ const distillationLoss = z.strictObject({
 }) satisfies z.ZodType<DistillationWeights>;
 
 /** Settings of `train teacher`: the loop's, the preset, fields of the model that differ from it, the loss. */
-export const teacherSettings = loopSchema.extend({ preset, model: teacherModelSchema.partial().prefault({}), loss: teacherLoss.prefault({}), augmentation: augmentSchema.prefault({}) });
+export const teacherSettings = loopSchema.extend({
+  preset,
+  /** On a few real scenes the town's variety is worth more than its strangeness costs: 24 scenes by default. */
+  town: townSchema.prefault({ scenes: 24 }),
+  model: teacherModelSchema.partial().prefault({}),
+  loss: teacherLoss.prefault({}),
+  augmentation: augmentSchema.prefault({}),
+});
 /** Settings of `train student`. */
 export const studentSettings = loopSchema.extend({ preset, model: studentModelSchema.partial().prefault({}), loss: studentLoss.prefault({}) });
 /** Settings of `train distill`: those of `train student` and the weights of distillation. */

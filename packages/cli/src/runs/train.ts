@@ -1,4 +1,4 @@
-import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, generateTown, resolveSceneNames, type Scene, type SceneSplit, streamBatches } from "@distilldrive/datasets";
+import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, generateTown, resolveSceneNames, type Scene, type SceneSplit, type Stream, streamBatches } from "@distilldrive/datasets";
 import { distillTask, type TeacherOfRecord } from "@distilldrive/distill";
 import { cameraImages, STUDENT_FEATURES, studentTask } from "@distilldrive/student";
 import { teacherFeatures, teacherTask } from "@distilldrive/teacher";
@@ -14,6 +14,7 @@ import { sameData, splitData } from "./data.js";
 import { reasonOf, requireWritable, writeWhole } from "./files.js";
 import { runCheckpoint } from "./planner.js";
 import { ioProgress } from "./progress.js";
+import { initialReference } from "./reference.js";
 import { readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
 import { type ResolvedSettings, resolveSettings, type SettingFlags, type TaskName } from "./settings.js";
 import { readStatistics, type RunStatistics, writeStatistics } from "./statistics.js";
@@ -76,6 +77,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       if (teacher !== null) await writeWhole(path.join(out, TEACHER_FILE), encodeSafetensors(teacher.record.values));
       await writeRun(out, run);
     }
+    const initial = begun === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : undefined;
     const { seed, optimizer, checkpointEvery, keep, logEvery } = run.settings;
     const result = await fit({
       device, task: built.task, out, steps: run.steps, seed, optimizer, checkpointEvery, keep, logEvery,
@@ -84,6 +86,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       progress: ioProgress(io),
       signal: io.interrupted,
       profile: request.profile,
+      ...(initial ? { initial } : {}),
     });
     return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result) };
   } finally {
@@ -148,6 +151,7 @@ function requireUnseen(teacher: FoundTeacher, { val }: SceneSplit, where: string
 interface BuiltTask {
   readonly task: Task;
   readonly framesPerEpoch: number;
+  readonly streams: readonly Stream[];
   readonly release: () => void;
 }
 
@@ -163,14 +167,14 @@ function buildTask(resolved: ResolvedSettings, { train: scenes }: SceneSplit, to
   if (resolved.task === "teacher") {
     const { model: config, settings: { loss, augmentation } } = resolved;
     const batches = batchesWith(teacherFeatures(config));
-    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation }), framesPerEpoch: batches.framesPerEpoch, release: () => undefined };
+    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation }), framesPerEpoch: batches.framesPerEpoch, streams, release: () => undefined };
   }
   const { model: config, settings: { loss } } = resolved;
   const images = cameraImages(device.gpu, config, [...scenes, ...town]);
   const batches = batchesWith(teacher === null ? STUDENT_FEATURES : teacherFeatures(teacher.config));
   const shared = { config, anchors, batches, lanes, loss, dropout, images };
   const task = resolved.task === "distill" && teacher !== null ? distillTask({ ...shared, teacher, weights: resolved.settings.distillation }) : studentTask(shared);
-  return { task, framesPerEpoch: batches.framesPerEpoch, release: () => images.destroy() };
+  return { task, framesPerEpoch: batches.framesPerEpoch, streams, release: () => images.destroy() };
 }
 
 function makeRun(request: TrainRequest, resolved: ResolvedSettings, split: SceneSplit, data: string, anchors: Anchors, teacher: TeacherOfRun | null, steps: number): Run {
