@@ -61,7 +61,7 @@ export {
 } from "./stream/walk.js";
 export { counterRandom, shuffledOrder } from "./counter-random.js";
 export { describeScene, type SceneSummary } from "./describe.js";
-export { generateScene, generateTown, type TownOptions, type TownRunOptions } from "./town/index.js";
+export { generateScene, generateTown, townSceneName, type TownOptions, type TownRunOptions } from "./town/index.js";
 export {
   AGENT_COLORS,
   boxCornersInEgo,

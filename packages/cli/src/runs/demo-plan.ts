@@ -1,3 +1,4 @@
+import { townSceneName } from "@distilldrive/datasets";
 import type { TaskName } from "./settings.js";
 
 /** Everything the demo decides, in one place. */
@@ -11,9 +12,9 @@ export const DEMO = {
   /** How the scenes are made. */
   town: { scenes: 30, seed: 0, duration: 20 },
   /** Training of the teacher at the usual number of minutes. */
-  teacher: { preset: "tiny", seed: 1, batch: 16, steps: 300, checkpointEvery: 50, logEvery: 10 },
+  teacher: { preset: "tiny", seed: 1, batch: 16, steps: 220, checkpointEvery: 50, logEvery: 10, town: { scenes: 0 }, reference: { steps: 800 } },
   /** Training of the student at the usual number of minutes. */
-  distill: { preset: "tiny", seed: 1, batch: 8, steps: 200, checkpointEvery: 50, logEvery: 10, distillation: { encoderFeature: 0.5, decoderFeature: 0.5, classification: 0.5, regression: 0.5 } },
+  distill: { preset: "tiny", seed: 1, batch: 8, steps: 160, checkpointEvery: 50, logEvery: 10, distillation: { encoderFeature: 0.5, decoderFeature: 0.5, classification: 0.5, regression: 0.5 } },
 } as const;
 
 /** Settings of a stage, its steps scaled to the minutes there are. */
@@ -25,5 +26,5 @@ export function demoSettings(task: Exclude<TaskName, "student">, minutes: number
 /** Names of the held-out scenes. */
 export function heldOutNames(): string[] {
   const { seed, scenes } = DEMO.town;
-  return Array.from({ length: DEMO.heldOut }, (_, k) => `town-${String(seed + scenes - DEMO.heldOut + k).padStart(6, "0")}`);
+  return Array.from({ length: DEMO.heldOut }, (_, k) => townSceneName(seed + scenes - DEMO.heldOut + k));
 }

@@ -10,7 +10,7 @@ import { heldOutSamples, scenesOf } from "./data.js";
 import { egoStatusBaseline } from "./ego-status.js";
 import { writeWhole } from "./files.js";
 import { openPlanner } from "./planner.js";
-import { readRun, type Run } from "./run-file.js";
+import { learnedScenes, readRun, type Run } from "./run-file.js";
 
 /** What is evaluated on what. */
 export interface EvaluationRequest {
@@ -82,7 +82,7 @@ export async function evaluateRun(io: Io, request: EvaluationRequest, device?: D
 async function evaluationScenes(run: Run, data: string, val: readonly string[] | undefined): Promise<Scene[]> {
   if (val === undefined && run.data.val.length === 0) throw new RunError("evaluate: the run held no scenes out. Name some it has not seen with --data and --val.");
   const scenes = val === undefined ? await scenesOf(data, run.data.val, "evaluate") : await loadScenes(data, { only: val });
-  const seen = scenes.map(({ id }) => id).filter((id) => run.data.train.includes(id));
+  const seen = scenes.map(({ id }) => id).filter((id) => learnedScenes(run).includes(id));
   if (seen.length > 0) throw new RunError(`evaluate: the run has been trained on ${seen.join(", ")}, expected scenes it has not seen. Leave --val out for those it held out (${run.data.val.join(", ") || "none"}).`);
   return scenes;
 }

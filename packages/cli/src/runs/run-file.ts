@@ -1,4 +1,4 @@
-import { type Anchors, anchorsFromJson, anchorsToJson } from "@distilldrive/datasets";
+import { type Anchors, anchorsFromJson, anchorsToJson, townSceneName } from "@distilldrive/datasets";
 import type { StudentConfig } from "@distilldrive/student";
 import type { TeacherConfig } from "@distilldrive/teacher";
 import { parseConfig } from "@distilldrive/training";
@@ -94,4 +94,9 @@ export async function readRun(folder: string, where: string): Promise<Run> {
   const run = await findRun(folder);
   if (run === null) throw new RunError(`${where}: ${folder} holds no run, expected ${RUN_FILE} in it. Give the --out of a training run.`);
   return run;
+}
+
+/** Names of every scene a run learns from, those of the synthetic town included. */
+export function learnedScenes({ data, settings: { town } }: Pick<Run, "data" | "settings">): string[] {
+  return [...data.train, ...Array.from({ length: town.scenes }, (_, k) => townSceneName(town.seed + k))];
 }

@@ -1,4 +1,4 @@
-import { encodeScene, generateTown, SCENE_FILE_SUFFIX, type TownRunOptions } from "@distilldrive/datasets";
+import { encodeScene, generateTown, SCENE_FILE_SUFFIX, type TownRunOptions, townSceneName } from "@distilldrive/datasets";
 import path from "node:path";
 import { writeWhole } from "./files.js";
 
@@ -13,7 +13,7 @@ export async function writeTown(folder: string, options: TownRunOptions, signal:
   const files: string[] = [];
   for (let k = 0; k < scenes; k++) {
     signal.throwIfAborted();
-    const name = `town-${String(seed + k).padStart(6, "0")}${SCENE_FILE_SUFFIX}`;
+    const name = `${townSceneName(seed + k)}${SCENE_FILE_SUFFIX}`;
     if (!present.includes(name)) {
       for (const scene of generateTown({ ...town, seed: seed + k })) await writeWhole(path.join(folder, name), encodeScene(scene));
     }

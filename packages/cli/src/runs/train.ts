@@ -15,7 +15,7 @@ import { reasonOf, requireWritable, writeWhole } from "./files.js";
 import { runCheckpoint } from "./planner.js";
 import { ioProgress } from "./progress.js";
 import { initialReference } from "./reference.js";
-import { readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
+import { learnedScenes, readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
 import { type ResolvedSettings, resolveSettings, type SettingFlags, type TaskName } from "./settings.js";
 import { readStatistics, type RunStatistics, writeStatistics } from "./statistics.js";
 
@@ -116,6 +116,8 @@ interface FoundTeacher {
   readonly record: TeacherOfRecord;
   readonly origin: TeacherOfRun;
   readonly data: Run["data"];
+  /** Names of all scenes it has learned from. */
+  readonly learned: readonly string[];
 }
 
 /** The teacher to distil from: of the run that goes on, or the newest state of the given run. */
@@ -127,7 +129,7 @@ async function teacherFor({ task, out, teacher }: TrainRequest, resolved: Resolv
     const bytes = await readFile(file).catch((cause: unknown) => {
       throw new CheckpointError(`${where}: ${file} cannot be read (${reasonOf(cause)}), expected the frozen teacher of the run. Restore it, or choose another --out.`);
     });
-    return { record: { config: begun.teacher.model, anchors: begun.anchors, values: decodeSafetensors(bytes, file).tensors }, origin: begun.teacher, data: { ...begun.data, train: [] } };
+    return { record: { config: begun.teacher.model, anchors: begun.anchors, values: decodeSafetensors(bytes, file).tensors }, origin: begun.teacher, data: begun.data, learned: [] };
   }
   const folder = teacher ?? missing(where, "--teacher <run>", "the run directory of a trained teacher");
   const run = await readRun(folder, where);
@@ -138,12 +140,12 @@ async function teacherFor({ task, out, teacher }: TrainRequest, resolved: Resolv
     throw new RunError(`${where}: the student does not fit its teacher, expected a teacher of ${wide} channels for the student's preset "${resolved.settings.preset}", got ${run.model.channels} in ${folder} (preset "${run.settings.preset}"). Use --preset ${run.settings.preset}, or set "model": { "teacherChannels": ${run.model.channels} } in the configuration.`);
   }
   const origin = { run: path.resolve(folder), step: info.step, model: run.model };
-  return { record: { config: run.model, anchors: run.anchors, values: modelValues(tensors) }, origin, data: run.data };
+  return { record: { config: run.model, anchors: run.anchors, values: modelValues(tensors) }, origin, data: run.data, learned: learnedScenes(run) };
 }
 
 /** A student must be judged on scenes that neither it nor its teacher has seen. */
 function requireUnseen(teacher: FoundTeacher, { val }: SceneSplit, where: string): void {
-  const seen = val.map(({ id }) => id).filter((id) => teacher.data.train.includes(id));
+  const seen = val.map(({ id }) => id).filter((id) => teacher.learned.includes(id));
   if (seen.length === 0) return;
   throw new RunError(`${where}: the teacher has been trained on scenes that are to be held out: ${seen.join(", ")}. Hold out scenes the teacher has not seen (${teacher.data.val.join(", ") || "it has seen all of its data"}), or train the teacher without them.`);
 }

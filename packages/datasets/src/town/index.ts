@@ -1,7 +1,7 @@
 import type { Scene } from "../schema.js";
 import { generateScene, type TownOptions } from "./scene.js";
 
-export { generateScene, type TownOptions } from "./scene.js";
+export { generateScene, townSceneName, type TownOptions } from "./scene.js";
 
 /** Options of a run of scenes. */
 export interface TownRunOptions extends TownOptions {

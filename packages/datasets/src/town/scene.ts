@@ -46,6 +46,11 @@ interface Settings {
   readonly pedestrians: number;
 }
 
+/** Name of the town's scene with a seed: `town-000017`. */
+export function townSceneName(seed: number): string {
+  return `town-${String(seed).padStart(6, "0")}`;
+}
+
 /**
  * Makes one scene of the synthetic town: roads, traffic, people and an expert ego, a pure function of its arguments.
  * @param seed integer, 0 to 2^32 - 1; the scene's id is `town-` and the seed, padded to six digits
@@ -138,7 +143,7 @@ function attemptScene(seed: number, attempt: number, settings: Settings): Scene 
   const agents = recorders.flatMap((recorder) => recorder.finish(egoTrack.position, RECORDED_RANGE) ?? []);
   if (anyOverlap(egoTrack, agents)) return null;
   return {
-    id: `town-${String(seed).padStart(6, "0")}`,
+    id: townSceneName(seed),
     source: "synthetic",
     drivingSide: "right",
     interval: TIME_STEP,
