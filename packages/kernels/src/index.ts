@@ -3,6 +3,7 @@ export type { Arrays, Binding, Cost, DType, Kernel, KernelSequence, KernelStep, 
 export { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.js";
 export { portableTarget, targetOf } from "./target.js";
 export { declare, foldedGrid, foldedWidth } from "./wgsl.js";
+export { bufferUsage, mapRead } from "./gpu-constants.js";
 export { checkLimits, compilePipeline, packUniforms, prepareKernel, runKernel, runSequence } from "./launch.js";
 export type { CompiledPipeline, HostArray, PreparedKernel } from "./launch.js";
 export { randomBits, randomKey, randomStream, randomWgsl, threefry2x32, unitFloat } from "./random/threefry.js";
@@ -29,6 +30,7 @@ export { scatterAddRows } from "./gather/scatter-add.js";
 export type { GatherShape } from "./gather/reference.js";
 export { attention } from "./attention/attention.js";
 export type { AttentionOptions, AttentionShape } from "./attention/shape.js";
+export { copy } from "./copy/copy.js";
 export { fill } from "./copy/fill.js";
 export { pad } from "./copy/pad.js";
 export { concat, split } from "./copy/concat.js";

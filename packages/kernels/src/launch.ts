@@ -1,4 +1,5 @@
 import { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.js";
+import { bufferUsage, computeStage, mapRead } from "./gpu-constants.js";
 import { bindingBytes, sequenceOf } from "./kernel.js";
 import type { Binding, DType, Kernel, KernelSequence, UniformField } from "./kernel.js";
 
@@ -98,10 +99,6 @@ export function compilePipeline(device: GPUDevice, kernel: Kernel): CompiledPipe
   return compiled;
 }
 
-/** `GPUShaderStage.COMPUTE` and buffer usages by value: Node has no such globals. */
-const computeStage = 0x4;
-const usage = { mapRead: 0x1, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, storage: 0x80 } as const;
-
 /**
  * Compiles a kernel for a device of one's own.
  * @throws DeviceLimitError when the device cannot run it
@@ -111,7 +108,7 @@ export function prepareKernel(device: GPUDevice, kernel: Kernel): PreparedKernel
   let uniformBuffer: GPUBuffer | undefined;
   if (kernel.uniforms.length > 0) {
     const bytes = packUniforms(kernel.uniforms);
-    uniformBuffer = device.createBuffer({ label: `${kernel.name} uniforms`, size: bytes.byteLength, usage: usage.uniform | usage.copyDst });
+    uniformBuffer = device.createBuffer({ label: `${kernel.name} uniforms`, size: bytes.byteLength, usage: bufferUsage.uniform | bufferUsage.copyDst });
     device.queue.writeBuffer(uniformBuffer, 0, bytes);
   }
   return {
@@ -210,7 +207,7 @@ export async function runSequence(
   device.pushErrorScope("out-of-memory");
   const buffers = new Map<string, GPUBuffer>();
   for (const [name, use] of uses) {
-    const buffer = device.createBuffer({ label: name, size: bindingBytes(use), usage: usage.storage | usage.copySrc | usage.copyDst });
+    const buffer = device.createBuffer({ label: name, size: bindingBytes(use), usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst });
     const given = use.input ? inputs[name] : undefined;
     if (given !== undefined && given.length > 0) device.queue.writeBuffer(buffer, 0, given.buffer, given.byteOffset, given.byteLength);
     buffers.set(name, buffer);
@@ -226,7 +223,7 @@ export async function runSequence(
   });
   pass.end();
   const reads = [...uses].filter(([name, use]) => use.written && !temporaries.has(name)).map(([name, use]) => {
-    const staging = device.createBuffer({ label: `${name} readback`, size: bindingBytes(use), usage: usage.mapRead | usage.copyDst });
+    const staging = device.createBuffer({ label: `${name} readback`, size: bindingBytes(use), usage: bufferUsage.mapRead | bufferUsage.copyDst });
     const source = buffers.get(name);
     if (source !== undefined) encoder.copyBufferToBuffer(source, 0, staging, 0, bindingBytes(use));
     return { name, use, staging };
@@ -237,7 +234,7 @@ export async function runSequence(
   try {
     for (const error of errors) if (error !== null) throw new KernelError(`${sequence.name}: the device refused the dispatch. ${error.message}`);
     for (const { name, use, staging } of reads) {
-      await staging.mapAsync(usage.mapRead);
+      await staging.mapAsync(mapRead);
       outputs[name] = new arrayTypes[use.dtype](staging.getMappedRange().slice(0), 0, use.length);
     }
   } finally {

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.js";
 import type { Binding } from "../kernel.js";
-import { requireSize } from "../matmul/shape.js";
+import { requireSizes } from "../sizes.js";
 
 /** Sizes and variants of multi-head attention. */
 export interface AttentionOptions {
@@ -31,8 +31,8 @@ export type AttentionShape = Readonly<Required<AttentionOptions>>;
 export function attentionShape(options: AttentionOptions): AttentionShape {
   const { dim, valueDim = dim, mask = false, dropout = 0, opId = 0 } = options;
   const { batch, queries, keys, heads } = options;
-  for (const [name, size] of Object.entries({ batch, queries, keys, opId })) requireSize("attention", name, size);
-  for (const [name, size] of Object.entries({ heads, dim, valueDim })) requireSize("attention", name, size, 1);
+  requireSizes("attention", { batch, queries, keys, opId });
+  requireSizes("attention", { heads, dim, valueDim }, 1);
   if (!(dropout >= 0 && dropout < 1)) throw new ShapeError(`attention: bad dropout, expected a probability in [0, 1), got ${dropout}. Use 0 to switch it off.`);
   if (dropout > 0 && batch * heads * queries * keys >= 2 ** 32) throw new ShapeError(`attention: too many weights for dropout's counter, expected batch x heads x queries x keys < 2^32, got ${batch * heads * queries * keys}. Split the batch.`);
   return { batch, queries, keys, heads, dim, valueDim, mask, dropout, opId };

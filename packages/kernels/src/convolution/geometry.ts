@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors.js";
 import type { Binding } from "../kernel.js";
-import { requireSize, type Activation } from "../matmul/shape.js";
+import type { Activation } from "../matmul/shape.js";
+import { requireSizes } from "../sizes.js";
 
 /** Distance in elements between neighbours along each axis of an image tensor. */
 export interface ImageStrides {
@@ -48,9 +49,8 @@ export interface Convolution {
 /** Completes an axis. @throws ShapeError when a size is bad or the kernel does not fit into the padded input */
 export function axisOf(where: string, name: string, sizes: Omit<Axis, "outSize">): Axis {
   const { size, taps, stride, padding, dilation } = sizes;
-  requireSize(where, `${name} size`, size);
-  requireSize(where, `${name} padding`, padding);
-  for (const [what, value] of Object.entries({ taps, stride, dilation })) requireSize(where, `${name} ${what}`, value, 1);
+  requireSizes(`${where} ${name}`, { size, padding });
+  requireSizes(`${where} ${name}`, { taps, stride, dilation }, 1);
   const room = size + 2 * padding - dilation * (taps - 1) - 1;
   if (room < 0) throw new ShapeError(`${where}: the kernel is longer than the padded ${name} axis, expected at most ${size + 2 * padding}, got ${dilation * (taps - 1) + 1}. Pad more or use a smaller kernel.`);
   return { ...sizes, outSize: Math.floor(room / stride) + 1 };
@@ -58,8 +58,8 @@ export function axisOf(where: string, name: string, sizes: Omit<Axis, "outSize">
 
 /** @throws ShapeError when channels do not divide into groups */
 export function requireChannels(where: string, batch: number, channels: number, outChannels: number, groups: number): void {
-  requireSize(where, "batch", batch);
-  for (const [name, size] of Object.entries({ channels, outChannels, groups })) requireSize(where, name, size, 1);
+  requireSizes(where, { batch });
+  requireSizes(where, { channels, outChannels, groups }, 1);
   if (channels % groups !== 0 || outChannels % groups !== 0) throw new ShapeError(`${where}: channels do not divide into groups, expected multiples of ${groups}, got channels ${channels} and outChannels ${outChannels}. Change groups.`);
 }
 

@@ -6,6 +6,7 @@ import { runKernel } from "../launch.js";
 import { portableTarget, targetOf } from "../target.js";
 import { expectAgreement } from "../testing/agreement.js";
 import { concat, split } from "./concat.js";
+import { copy } from "./copy.js";
 import { fill } from "./fill.js";
 import { pad } from "./pad.js";
 import { contiguousStrides, elementsOf } from "./reference.js";
@@ -38,6 +39,19 @@ describe("copies [gpu]", () => {
       }),
       lawRuns({ runs: 12, name: "slice and pad" }),
     );
+  });
+
+  it("copies any dtype bit for bit", async (context) => {
+    if (device === undefined) return context.skip();
+    const words = Uint32Array.from({ length: 1027 }, (_, i) => Math.imul(i, 0x9e3779b9));
+    for (const [length, target] of [[0, portableTarget], [1, portableTarget], [1027, portableTarget], [1024, targetOf(device)]] as const) {
+      const x = words.slice(0, length);
+      expect((await runKernel(device, copy({ length, dtype: "u32" }, target), { x }))["y"]).toEqual(x);
+      // The same bits as float32, many of which are not numbers: only their bits can be compared.
+      const y = (await runKernel(device, copy({ length }, target), { x: new Float32Array(x.buffer) }))["y"] ?? new Float32Array(0);
+      expect(new Uint32Array(y.buffer, y.byteOffset, y.length)).toEqual(x);
+    }
+    expect(() => copy({ length: -1 }, portableTarget)).toThrow("copy: bad size length, expected an integer >= 0, got -1");
   });
 
   it("copies between strided views and leaves the rest alone", async (context) => {

@@ -1,4 +1,4 @@
-import { ShapeError } from "../errors.js";
+import { requireSizes } from "../sizes.js";
 
 /** Function applied to each sum. gelu is x * Phi(x), with Phi the normal distribution function. */
 export type Activation = "none" | "relu" | "gelu";
@@ -51,18 +51,11 @@ export interface MatmulShape {
 /** Checks and completes options. @throws ShapeError on a size that is not a non-negative integer */
 export function matmulShape(options: MatmulOptions): MatmulShape {
   const { batch = 1, m, n, k, transposeA = false, transposeB = false, batchA = true, batchB = true, epilogue = {} } = options;
-  for (const [name, size] of Object.entries({ batch, m, n, k })) requireSize("matmul", name, size);
+  requireSizes("matmul", { batch, m, n, k });
   const { bias = false, activation = "none", residual = false } = epilogue;
   const shape = { batch, m, n, k, transposeA, transposeB, batchA, batchB, bias, activation, residual, slices: 1 };
   const rowsInDisguise = batch > 1 && batchA && !batchB && !transposeA;
   return rowsInDisguise ? { ...shape, batch: 1, m: batch * m } : shape;
-}
-
-/** @throws ShapeError when a size is not an integer >= `min` */
-export function requireSize(where: string, name: string, size: number, min = 0): void {
-  if (!Number.isSafeInteger(size) || size < min) {
-    throw new ShapeError(`${where}: bad size ${name}, expected an integer >= ${min}, got ${size}. Check the shapes of the operands.`);
-  }
 }
 
 /** nn, nt, tn or tt: which operands are stored transposed. */

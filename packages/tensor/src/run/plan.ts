@@ -1,4 +1,4 @@
-import { bindingBytes, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf } from "@distilldrive/kernels";
+import { bindingBytes, copy as copyKernel, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf } from "@distilldrive/kernels";
 import { GraphError } from "../errors.js";
 import type { Graph, Node, Tensor } from "../graph.js";
 import { expandNames } from "../op.js";
@@ -6,7 +6,6 @@ import { sizeOf } from "../shape.js";
 import { fuse, type Step } from "../transform/fuse.js";
 import { simplify } from "../transform/simplify.js";
 import type { Variable } from "../variable.js";
-import { copyKernel } from "./copy-kernel.js";
 import { elementwiseKernel } from "./elementwise-kernel.js";
 
 /** Where the bytes of a tensor are. */
@@ -215,7 +214,7 @@ class Planner {
       if (this.#mayOverwrite(this.#resolve(input), source, output, position)) this.#storageOf.set(output, source);
       else {
         const copy = this.#create(output);
-        this.#launch(sequenceOf(copyKernel(copy.length, copy.dtype)), node, { x: source, y: copy });
+        this.#launch(sequenceOf(copyKernel(copy, this.target)), node, { x: source, y: copy });
         named[overwritten] = copy;
       }
     });
@@ -257,7 +256,7 @@ class Planner {
       return to && to !== from ? [{ to, from }] : [];
     });
     const overwritten = new Set(pending.map(({ to }) => to));
-    const copy = (from: Storage, to: Storage): void => this.#launch(sequenceOf(copyKernel(to.length, to.dtype)), undefined, { x: from, y: to });
+    const copy = (from: Storage, to: Storage): void => this.#launch(sequenceOf(copyKernel(to, this.target)), undefined, { x: from, y: to });
     const safe = pending.map(({ to, from }) => {
       if (!overwritten.has(from)) return { to, from };
       const saved = this.#newStorage(from.length, from.dtype, { kind: "arena" });
@@ -274,7 +273,7 @@ class Planner {
       if (!assigned.has(tensor) || this.#saved.has(tensor)) continue;
       const saved = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, { kind: "output" });
       this.#saved.set(tensor, saved);
-      this.#launch(sequenceOf(copyKernel(saved.length, saved.dtype)), undefined, { x: this.#storage(tensor), y: saved });
+      this.#launch(sequenceOf(copyKernel(saved, this.target)), undefined, { x: this.#storage(tensor), y: saved });
     }
   }
 

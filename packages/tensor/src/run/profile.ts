@@ -1,4 +1,4 @@
-import { bufferUsage } from "./gpu-constants.js";
+import { bufferUsage } from "@distilldrive/kernels";
 import type { Dispatch } from "./program.js";
 import { readBuffers } from "./read.js";
 

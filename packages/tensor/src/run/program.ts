@@ -1,8 +1,7 @@
-import { bindingBytes, type CompiledPipeline, compilePipeline, packUniforms } from "@distilldrive/kernels";
+import { bindingBytes, bufferUsage, type CompiledPipeline, compilePipeline, packUniforms } from "@distilldrive/kernels";
 import { GraphError } from "../errors.js";
 import type { Graph, Tensor } from "../graph.js";
 import type { Device } from "./device.js";
-import { bufferUsage } from "./gpu-constants.js";
 import { type Launch, type Plan, type PlanOptions, planProgram, type Storage } from "./plan.js";
 import { type ProfileRow, profileLaunches } from "./profile.js";
 import { readBuffers } from "./read.js";

@@ -1,5 +1,4 @@
-import type { DType } from "@distilldrive/kernels";
-import { bufferUsage, mapRead } from "./gpu-constants.js";
+import { bufferUsage, type DType, mapRead } from "@distilldrive/kernels";
 
 /** A typed range of a buffer. */
 export interface ReadRange {

@@ -1,8 +1,7 @@
-import { bindingBytes, type DType, type RandomKey, randomBits, randomKey, unitFloat } from "@distilldrive/kernels";
+import { bindingBytes, bufferUsage, type DType, type RandomKey, randomBits, randomKey, unitFloat } from "@distilldrive/kernels";
 import { StateError } from "../errors.js";
 import { formatType, sameShape, sizeOf, type Shape, typeOf } from "../shape.js";
 import type { Initializer, NamedVariables, Variable } from "../variable.js";
-import { bufferUsage } from "./gpu-constants.js";
 import type { Device } from "./device.js";
 import { readBuffers } from "./read.js";
 
