@@ -71,7 +71,7 @@ export function resolveAxis(where: string, axis: number, rank: number): number {
   const resolved = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(resolved) || resolved < 0 || resolved >= rank) {
     throw new ShapeError(
-      `${where}: axis ${axis} does not exist, expected an integer in [${-rank}, ${rank - 1}]. The tensor has ${rank} axes.`,
+      `${where}: no such axis, expected an integer in [${-rank}, ${rank - 1}], got ${axis}. The tensor has ${rank} axes.`,
     );
   }
   return resolved;

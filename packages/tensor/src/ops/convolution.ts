@@ -133,6 +133,7 @@ function convolutionOps<Options>(family: Family<Options>): ConvolutionOps {
   return { forward, backwardInput, backwardWeight };
 }
 
+/** 1-D convolution and its two gradients: x [B, C, L], weight [Co, C / groups, K] -> y [B, Co, L']. */
 export const conv1dOps = convolutionOps<Conv1dOptions>({
   name: "conv1d",
   layout: "x [B, C, L] and weight [Co, C / groups, K]",
@@ -149,6 +150,7 @@ export const conv1dOps = convolutionOps<Conv1dOptions>({
   },
 });
 
+/** 2-D convolution and its two gradients: x [B, H, W, C], weight [Co, KH, KW, C / groups] -> y [B, H', W', Co]. */
 export const conv2dOps = convolutionOps<Conv2dOptions>({
   name: "conv2d",
   layout: "x [B, H, W, C] and weight [Co, KH, KW, C / groups]",

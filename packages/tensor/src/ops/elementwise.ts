@@ -5,7 +5,7 @@ import { broadcastShapes, sameShape, type Shape, typeOf } from "../shape.js";
 import { literal } from "../wgsl-literal.js";
 import { at, bool, elementwise, type None, pick } from "./elementwise-op.js";
 
-export const addOp = elementwise({
+const addOp = elementwise({
   name: "add",
   inputs: ["a", "b"],
   value: (x) => at(x, 0) + at(x, 1),
@@ -13,7 +13,7 @@ export const addOp = elementwise({
   derivatives: [(dy) => dy, (dy) => dy],
   saves: [],
 });
-export const subOp = elementwise({
+const subOp = elementwise({
   name: "sub",
   inputs: ["a", "b"],
   value: (x) => at(x, 0) - at(x, 1),
@@ -21,14 +21,14 @@ export const subOp = elementwise({
   derivatives: [(dy) => dy, (dy) => neg(dy)],
   saves: [],
 });
-export const mulOp = elementwise({
+const mulOp = elementwise({
   name: "mul",
   inputs: ["a", "b"],
   value: (x) => at(x, 0) * at(x, 1),
   wgsl: ([a, b]) => `(${a} * ${b})`,
   derivatives: [(dy, x) => mul(dy, pick(x, 1)), (dy, x) => mul(dy, pick(x, 0))],
 });
-export const divOp = elementwise({
+const divOp = elementwise({
   name: "div",
   inputs: ["a", "b"],
   value: (x) => at(x, 0) / at(x, 1),
@@ -40,21 +40,21 @@ export const divOp = elementwise({
     [0.5, 3],
   ],
 });
-export const maximumOp = elementwise({
+const maximumOp = elementwise({
   name: "maximum",
   inputs: ["a", "b"],
   value: (x) => Math.max(at(x, 0), at(x, 1)),
   wgsl: ([a, b]) => `max(${a}, ${b})`,
   derivatives: [(dy, x) => mul(dy, greaterEqual(pick(x, 0), pick(x, 1))), (dy, x) => mul(dy, less(pick(x, 0), pick(x, 1)))],
 });
-export const minimumOp = elementwise({
+const minimumOp = elementwise({
   name: "minimum",
   inputs: ["a", "b"],
   value: (x) => Math.min(at(x, 0), at(x, 1)),
   wgsl: ([a, b]) => `min(${a}, ${b})`,
   derivatives: [(dy, x) => mul(dy, lessEqual(pick(x, 0), pick(x, 1))), (dy, x) => mul(dy, greater(pick(x, 0), pick(x, 1)))],
 });
-export const negOp = elementwise({
+const negOp = elementwise({
   name: "neg",
   inputs: ["x"],
   value: (x) => -at(x, 0),
@@ -62,7 +62,7 @@ export const negOp = elementwise({
   derivatives: [(dy) => neg(dy)],
   saves: [],
 });
-export const expOp = elementwise({
+const expOp = elementwise({
   name: "exp",
   inputs: ["x"],
   value: (x) => Math.exp(at(x, 0)),
@@ -71,7 +71,7 @@ export const expOp = elementwise({
   saves: ["y"],
   flops: 8,
 });
-export const logOp = elementwise({
+const logOp = elementwise({
   name: "log",
   inputs: ["x"],
   value: (x) => Math.log(at(x, 0)),
@@ -80,7 +80,7 @@ export const logOp = elementwise({
   ranges: [[0.1, 4]],
   flops: 8,
 });
-export const sqrtOp = elementwise({
+const sqrtOp = elementwise({
   name: "sqrt",
   inputs: ["x"],
   value: (x) => Math.sqrt(at(x, 0)),
@@ -91,7 +91,7 @@ export const sqrtOp = elementwise({
   ranges: [[0.1, 4]],
   flops: 4,
 });
-export const rsqrtOp = elementwise({
+const rsqrtOp = elementwise({
   name: "rsqrt",
   inputs: ["x"],
   value: (x) => 1 / Math.sqrt(at(x, 0)),
@@ -101,7 +101,7 @@ export const rsqrtOp = elementwise({
   ranges: [[0.1, 4]],
   flops: 4,
 });
-export const reciprocalOp = elementwise({
+const reciprocalOp = elementwise({
   name: "reciprocal",
   inputs: ["x"],
   value: (x) => 1 / at(x, 0),
@@ -110,21 +110,21 @@ export const reciprocalOp = elementwise({
   saves: ["y"],
   ranges: [[0.2, 4]],
 });
-export const squareOp = elementwise({
+const squareOp = elementwise({
   name: "square",
   inputs: ["x"],
   value: (x) => at(x, 0) * at(x, 0),
   wgsl: ([x]) => `(${x} * ${x})`,
   derivatives: [(dy, x) => mul(dy, mul(pick(x, 0), 2))],
 });
-export const absOp = elementwise({
+const absOp = elementwise({
   name: "abs",
   inputs: ["x"],
   value: (x) => Math.abs(at(x, 0)),
   wgsl: ([x]) => `abs(${x})`,
   derivatives: [(dy, x) => mul(dy, sign(pick(x, 0)))],
 });
-export const signOp = elementwise({
+const signOp = elementwise({
   name: "sign",
   inputs: ["x"],
   value: (x) => Math.sign(at(x, 0)) + 0,
@@ -132,7 +132,7 @@ export const signOp = elementwise({
 });
 /** Sine and cosine reduce their argument themselves: WGSL promises their precision on [-pi, pi] only. */
 const reduceAngle = (x: string | undefined): string => `(${x} - round(${x} * T(0.15915494309)) * T(6.28125) - round(${x} * T(0.15915494309)) * T(0.00193530717959))`;
-export const sinOp = elementwise({
+const sinOp = elementwise({
   name: "sin",
   inputs: ["x"],
   value: (x) => Math.sin(at(x, 0)),
@@ -142,7 +142,7 @@ export const sinOp = elementwise({
   tolerance: "transcendental",
   flops: 12,
 });
-export const cosOp = elementwise({
+const cosOp = elementwise({
   name: "cos",
   inputs: ["x"],
   value: (x) => Math.cos(at(x, 0)),
@@ -152,7 +152,7 @@ export const cosOp = elementwise({
   tolerance: "transcendental",
   flops: 12,
 });
-export const tanhOp = elementwise({
+const tanhOp = elementwise({
   name: "tanh",
   inputs: ["x"],
   value: (x) => Math.tanh(at(x, 0)),
@@ -164,7 +164,7 @@ export const tanhOp = elementwise({
   tolerance: "transcendental",
   flops: 12,
 });
-export const sigmoidOp = elementwise({
+const sigmoidOp = elementwise({
   name: "sigmoid",
   inputs: ["x"],
   value: (x) => 1 / (1 + Math.exp(-at(x, 0))),
@@ -174,7 +174,7 @@ export const sigmoidOp = elementwise({
   ranges: [[-20, 20]],
   flops: 10,
 });
-export const softplusOp = elementwise({
+const softplusOp = elementwise({
   name: "softplus",
   inputs: ["x"],
   value: (x) => Math.max(at(x, 0), 0) + Math.log1p(Math.exp(-Math.abs(at(x, 0)))),
@@ -183,7 +183,7 @@ export const softplusOp = elementwise({
   ranges: [[-20, 20]],
   flops: 18,
 });
-export const reluOp = elementwise({
+const reluOp = elementwise({
   name: "relu",
   inputs: ["x"],
   value: (x) => Math.max(at(x, 0), 0),
@@ -192,7 +192,7 @@ export const reluOp = elementwise({
   saves: ["y"],
 });
 /** The normal distribution function; Abramowitz and Stegun 7.1.26 in WGSL, error below 1.5e-7. */
-export const normalCdfOp = elementwise({
+const normalCdfOp = elementwise({
   name: "normalCdf",
   inputs: ["x"],
   value: (x) => 0.5 * (1 + erf(at(x, 0) * Math.SQRT1_2)),
@@ -209,7 +209,7 @@ export const normalCdfOp = elementwise({
   ranges: [[-6, 6]],
   flops: 24,
 });
-export const powOp = elementwise<{ readonly exponent: number }>({
+const powOp = elementwise<{ readonly exponent: number }>({
   name: "pow",
   inputs: ["x"],
   value: (x, { exponent }) => at(x, 0) ** exponent,
@@ -220,7 +220,7 @@ export const powOp = elementwise<{ readonly exponent: number }>({
   attributes: (draw) => ({ exponent: draw.pick([0.5, 1.5, 2, 3]) }),
   flops: 16,
 });
-export const clampOp = elementwise<{ readonly min: number; readonly max: number }>({
+const clampOp = elementwise<{ readonly min: number; readonly max: number }>({
   name: "clamp",
   inputs: ["x"],
   value: (x, { min, max }) => Math.min(Math.max(at(x, 0), min), max),
@@ -230,7 +230,7 @@ export const clampOp = elementwise<{ readonly min: number; readonly max: number 
   ],
   attributes: (draw) => ({ min: -draw.integer(0, 3) / 2, max: draw.integer(1, 3) / 2 }),
 });
-export const equalOp = elementwise({
+const equalOp = elementwise({
   name: "equal",
   inputs: ["a", "b"],
   value: (x) => bool(at(x, 0) === at(x, 1)),
@@ -238,28 +238,28 @@ export const equalOp = elementwise({
   masks: [0, 1],
   tolerance: "exact",
 });
-export const lessOp = elementwise({
+const lessOp = elementwise({
   name: "less",
   inputs: ["a", "b"],
   value: (x) => bool(at(x, 0) < at(x, 1)),
   wgsl: ([a, b]) => `select(T(0.0), T(1.0), ${a} < ${b})`,
   tolerance: "exact",
 });
-export const lessEqualOp = elementwise({
+const lessEqualOp = elementwise({
   name: "lessEqual",
   inputs: ["a", "b"],
   value: (x) => bool(at(x, 0) <= at(x, 1)),
   wgsl: ([a, b]) => `select(T(0.0), T(1.0), ${a} <= ${b})`,
   tolerance: "exact",
 });
-export const greaterOp = elementwise({
+const greaterOp = elementwise({
   name: "greater",
   inputs: ["a", "b"],
   value: (x) => bool(at(x, 0) > at(x, 1)),
   wgsl: ([a, b]) => `select(T(0.0), T(1.0), ${a} > ${b})`,
   tolerance: "exact",
 });
-export const greaterEqualOp = elementwise({
+const greaterEqualOp = elementwise({
   name: "greaterEqual",
   inputs: ["a", "b"],
   value: (x) => bool(at(x, 0) >= at(x, 1)),
@@ -267,14 +267,14 @@ export const greaterEqualOp = elementwise({
   tolerance: "exact",
 });
 /** Told by the exponent bits: WGSL lets compilers assume that NaN and infinity do not occur. */
-export const isFiniteOp = elementwise({
+const isFiniteOp = elementwise({
   name: "isFinite",
   inputs: ["x"],
   value: (x) => bool(Number.isFinite(at(x, 0))),
   wgsl: ([x]) => `select(T(1.0), T(0.0), (bitcast<U>(${x}) & U(0x7f800000u)) == U(0x7f800000u))`,
   tolerance: "exact",
 });
-export const whereOp = elementwise({
+const whereOp = elementwise({
   name: "where",
   inputs: ["condition", "a", "b"],
   value: (x) => (at(x, 0) !== 0 ? at(x, 1) : at(x, 2)),
@@ -283,7 +283,7 @@ export const whereOp = elementwise({
   saves: ["condition"],
   masks: [0],
 });
-export const castOp = elementwise({
+const castOp = elementwise({
   name: "cast",
   inputs: ["x"],
   value: (x) => at(x, 0),
@@ -291,12 +291,12 @@ export const castOp = elementwise({
   derivatives: [(dy) => dy],
   saves: [],
 });
-export const stopGradientOp: OpDefinition<None> = {
+const stopGradientOp: OpDefinition<None> = {
   ...elementwise({ name: "stopGradient", inputs: ["x"], value: (x) => at(x, 0), wgsl: ([x]) => `${x}`, none: "its purpose" }),
   shape: ([x]) => [typeOf(x?.shape ?? [], x?.dtype)],
   lower: { kind: "view" },
 };
-export const broadcastToOp: OpDefinition<{ readonly shape: Shape }> = {
+const broadcastToOp: OpDefinition<{ readonly shape: Shape }> = {
   ...elementwise<{ readonly shape: Shape }>({
     name: "broadcastTo",
     inputs: ["x"],

@@ -35,6 +35,7 @@ export const klDivergenceOp: OpDefinition<None> = defineKernelOp({
   samples: (draw) => klSample(draw, false),
 });
 
+/** Gradient of {@link klDivergenceOp} to the logits [R, D], from dloss [R]. */
 export const klDivergenceBackwardOp: OpDefinition<None> = defineKernelOp({
   name: "klDivergenceBackward",
   inputs: ["logits", "targets", "weight", "dloss"],
@@ -66,12 +67,15 @@ function klSample(draw: Draw, backward: boolean): Sample<None> {
  * @param targets [..., M], >= 0, data
  * @param weight [...], data; default 1
  * @returns [...]
+ * @throws ShapeError when the targets do not fit
  */
 export function klDivergence(logits: Tensor, targets: Operand, weight: Operand = 1): Tensor {
   const graph = graphOf("klDivergence", [logits]);
   const leading = logits.shape.slice(0, -1);
   const rows = sizeOf(leading);
+  const wanted = graph.lift(targets);
+  if (!sameShape(wanted.shape, logits.shape)) throw new ShapeError(`klDivergence: targets do not fit, expected ${formatType(logits.type)} like the logits, got ${formatType(wanted.type)}. Give one probability per logit.`);
   const weights = reshape(broadcastTo(graph.lift(weight), leading), [rows]);
-  const [loss] = graph.apply(klDivergenceOp, [reshape(logits, [rows, logits.at(-1)]), reshape(graph.lift(targets), [rows, logits.at(-1)]), weights], {});
+  const [loss] = graph.apply(klDivergenceOp, [reshape(logits, [rows, logits.at(-1)]), reshape(wanted, [rows, logits.at(-1)]), weights], {});
   return reshape(loss ?? weights, leading);
 }

@@ -13,6 +13,7 @@ const rows = (type: TensorType | undefined): { rows: number; width: number } => 
 /** Samples need rows with spread: on constant rows the gradient is dominated by rounding. */
 const rowInput = (shape: readonly number[]): SampleInput => ({ ...typeOf(shape), distinct: 0.02 });
 
+/** Gradient of {@link layerNormOp} to x [R, D], from the saved mean and rstd [R]. */
 export const layerNormBackwardOp = defineKernelOp<None>({
   name: "layerNormBackward",
   inputs: ["x", "weight", "mean", "rstd", "dy"],
@@ -27,6 +28,7 @@ export const layerNormBackwardOp = defineKernelOp<None>({
   },
 });
 
+/** Gradients of {@link layerNormOp} to weight and bias [D], summed over the rows. */
 export const layerNormParametersOp = defineKernelOp<None>({
   name: "layerNormBackwardParameters",
   inputs: ["x", "mean", "rstd", "dy"],

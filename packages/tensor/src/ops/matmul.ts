@@ -53,7 +53,7 @@ export const matmulOp: OpDefinition<MatmulAttributes> = defineKernelOp({
   shape: ([a, b, bias], attributes) => {
     const { batch, m, n, k, kOfB, batchA, batchB } = sizesOf(a, b, attributes);
     const got = `${a ? formatType(a) : ""}${attributes.transposeA ? "ᵀ" : ""} x ${b ? formatType(b) : ""}${attributes.transposeB ? "ᵀ" : ""}`;
-    if (a?.shape.length !== 3 || b?.shape.length !== 3) throw new ShapeError(`matmul: operands need a batch axis and two matrix axes, got ${got}.`);
+    if (a?.shape.length !== 3 || b?.shape.length !== 3) throw new ShapeError(`matmul: wrong number of axes, expected [B, M, K] and [B, K, N], got ${got}. Reshape the operands.`);
     if (k !== kOfB) throw new ShapeError(`matmul: inner sizes differ, expected ${k} rows in b, got ${kOfB} (${got}). Transpose or reshape an operand.`);
     if (!batchA || !batchB) {
       const ok = (batchA || a.shape[0] === 1) && (batchB || b.shape[0] === 1) && !attributes.reduceBatch;
@@ -128,7 +128,7 @@ export function matmul(a: Operand, b: Operand, options: MatmulOptions = {}): Ten
   const graph = graphOf("matmul", [a, b]);
   const [left, right] = [graph.lift(a), graph.lift(b)];
   for (const [name, operand] of [["a", left], ["b", right]] as const) {
-    if (operand.shape.length < 2) throw new ShapeError(`matmul: ${name} needs two matrix axes, got ${formatType(operand.type)}. Use expandDims.`);
+    if (operand.shape.length < 2) throw new ShapeError(`matmul: ${name} has too few axes, expected at least two, got ${formatType(operand.type)}. Use expandDims.`);
   }
   const { transposeA = false, transposeB = false, bias, activation = "none" } = options;
   const batchShape = left.shape.length >= right.shape.length ? left.shape.slice(0, -2) : right.shape.slice(0, -2);

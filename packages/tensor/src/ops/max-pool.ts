@@ -1,7 +1,7 @@
 import { maxPool as maxPoolKernel, maxPoolBackward, sequenceOf, ShapeError } from "@distilldrive/kernels";
 import { graphOf, type Operand, type Tensor } from "../graph.js";
 import type { OpDefinition } from "../op.js";
-import { formatType, sizeOf, type TensorType, typeOf } from "../shape.js";
+import { formatType, sameShape, sizeOf, type TensorType, typeOf } from "../shape.js";
 import type { None } from "./elementwise-op.js";
 import { defineKernelOp, renameTensors } from "./kernel-op.js";
 import { reshape } from "./reshape.js";
@@ -54,13 +54,18 @@ export const maxPoolBackwardOp: OpDefinition<{ readonly n: number }> = defineKer
  * @param x [..., N, D]
  * @param mask [..., N], nonzero = padding
  * @returns [..., D]; zeros where every point is padding
+ * @throws ShapeError when the mask does not fit
  */
 export function maxPool(x: Tensor, mask?: Operand): Tensor {
   const graph = graphOf("maxPool", [x]);
   const leading = x.shape.slice(0, -2);
   const outer = sizeOf(leading);
   const points = reshape(x, [outer, x.at(-2), x.at(-1)]);
-  const masks = mask === undefined ? [] : [reshape(graph.lift(mask), [outer, x.at(-2)])];
+  const given = mask === undefined ? undefined : graph.lift(mask);
+  if (given && !sameShape(given.shape, x.shape.slice(0, -1))) {
+    throw new ShapeError(`maxPool: mask does not fit, expected f32[${x.shape.slice(0, -1).join(", ")}], got ${formatType(given.type)}. It has a number per point of ${formatType(x.type)}.`);
+  }
+  const masks = given ? [reshape(given, [outer, x.at(-2)])] : [];
   const [y] = graph.apply(maxPoolOp, [points, ...masks], {});
   return reshape(y ?? x, [...leading, x.at(-1)]);
 }

@@ -1,7 +1,7 @@
 import { reduce, type ReduceKind, ShapeError, sumSquares as sumSquaresKernel } from "@distilldrive/kernels";
 import { applyOp, type Tensor } from "../graph.js";
 import type { Draw, OpDefinition, Sample } from "../op.js";
-import { aroundAxis, resolveAxis, type Shape, sizeOf, type TensorType, typeOf } from "../shape.js";
+import { aroundAxis, formatType, resolveAxis, type Shape, sizeOf, type TensorType, typeOf } from "../shape.js";
 import { broadcastTo, cast, equal, mul } from "./elementwise.js";
 import { type KernelOp, defineKernelOp } from "./kernel-op.js";
 import { expandDims, reshape } from "./reshape.js";
@@ -25,7 +25,7 @@ function reduction(name: string, kind: ReduceKind, rest: Pick<KernelOp<Along>, "
     inputs: ["x"],
     ...rest,
     shape: ([x], { axis }) => {
-      if (kind !== "sum" && x?.shape[axis] === 0) throw new ShapeError(`${name}: axis ${axis} is empty, expected at least one element.`);
+      if (x && kind !== "sum" && x.shape[axis] === 0) throw new ShapeError(`${name}: axis ${axis} is empty, expected at least one element, got ${formatType(x)}. Leave the axis out, or use sum.`);
       return rest.outputs.map((output) => typeOf(shapeWithout(x, axis), output === "index" ? "i32" : "f32"));
     },
     kernels: ({ target, inputs: [x], attributes: { axis } }) => reduce({ kind, ...aroundAxis(x?.shape ?? [], axis) }, target),
@@ -33,11 +33,13 @@ function reduction(name: string, kind: ReduceKind, rest: Pick<KernelOp<Along>, "
   });
 }
 
+/** Sum along one axis, which keeps extent 1. */
 export const sumOp = reduction("sum", "sum", {
   outputs: ["y"],
   tolerance: ([x], { axis }) => ({ terms: x?.shape[axis] ?? 1 }),
   vjp: { saves: [], recompute: "costly", rule: ({ inputs: [x], cotangents: [dy] }) => [x && dy ? broadcastTo(dy, x.shape) : undefined] },
 });
+/** Mean along one axis, which keeps extent 1; 0 of an empty axis. */
 export const meanOp = reduction("mean", "mean", {
   outputs: ["y"],
   tolerance: ([x], { axis }) => ({ terms: x?.shape[axis] ?? 1 }),
@@ -59,9 +61,13 @@ const extremeVjp: KernelOp<Along>["vjp"] = {
     x && index && dy ? mul(equal(index, positions(x, axis)), dy) : undefined,
   ],
 };
+/** Largest value along one axis and its first index (i32); the gradient goes to that element. */
 export const maxOp = reduction("max", "max", { outputs: ["y", "index"], tolerance: () => "exact", vjp: extremeVjp });
+/** Smallest value along one axis and its first index (i32); the gradient goes to that element. */
 export const minOp = reduction("min", "min", { outputs: ["y", "index"], tolerance: () => "exact", vjp: extremeVjp });
+/** First index (i32) of the largest value along one axis. */
 export const argMaxOp = reduction("argMax", "argMax", { outputs: ["index"], tolerance: () => "exact", vjp: { none: "an index" } });
+/** First index (i32) of the smallest value along one axis. */
 export const argMinOp = reduction("argMin", "argMin", { outputs: ["index"], tolerance: () => "exact", vjp: { none: "an index" } });
 
 /** The sum of the squares of all elements; its root is the L2 norm. */

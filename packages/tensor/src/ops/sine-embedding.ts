@@ -1,7 +1,7 @@
 import { ShapeError, sineEmbedding as sineKernel, sineEmbeddingBackward } from "@distilldrive/kernels";
 import { applyOp, graphOf, type Operand, type Tensor } from "../graph.js";
 import type { OpDefinition } from "../op.js";
-import { sizeOf, type TensorType, typeOf } from "../shape.js";
+import { formatType, sizeOf, type TensorType, typeOf } from "../shape.js";
 import type { None } from "./elementwise-op.js";
 import { defineKernelOp } from "./kernel-op.js";
 import { reshape } from "./reshape.js";
@@ -27,6 +27,7 @@ export const sineEmbeddingOp: OpDefinition<Hidden> = defineKernelOp({
   samples: (draw) => ({ inputs: [{ ...typeOf([draw.size(40), 2]), range: [-60, 60] }], attributes: { hidden: 4 * draw.integer(1, 12) } }),
 });
 
+/** Gradient of {@link sineEmbeddingOp}: y, dy [R, hidden] -> dposition [R, 2]. */
 export const sineEmbeddingBackwardOp: OpDefinition<None> = defineKernelOp({
   name: "sineEmbeddingBackward",
   inputs: ["y", "dy"],
@@ -51,7 +52,7 @@ export const sineEmbeddingBackwardOp: OpDefinition<None> = defineKernelOp({
  */
 export function sineEmbedding(positions: Operand, hidden: number): Tensor {
   const position = graphOf("sineEmbedding", [positions]).lift(positions);
-  if (position.at(-1) !== 2) throw new ShapeError(`sineEmbedding: positions need two coordinates, got ${position.at(-1)} on the last axis.`);
+  if (position.at(-1) !== 2) throw new ShapeError(`sineEmbedding: wrong positions, expected [..., 2], got ${formatType(position.type)}. Give x and y on the last axis.`);
   const leading = position.shape.slice(0, -1);
   return reshape(applyOp(sineEmbeddingOp, [reshape(position, [sizeOf(leading), 2])], { hidden }), [...leading, hidden]);
 }

@@ -41,7 +41,9 @@ function pair(name: string, forward: typeof softmaxKernel, backward: typeof soft
   return { op, gradient };
 }
 
+/** Softmax over the last axis of x [..., D], and its gradient from y and dy. */
 export const { op: softmaxOp, gradient: softmaxBackwardOp } = pair("softmax", softmaxKernel, softmaxBackward);
+/** Log-softmax over the last axis of x [..., D], and its gradient from y and dy. */
 export const { op: logSoftmaxOp, gradient: logSoftmaxBackwardOp } = pair("logSoftmax", logSoftmaxKernel, logSoftmaxBackward);
 
 /** Softmax over the last axis. Mask with a large negative number such as -1e30, not with -Infinity. */
