@@ -129,6 +129,39 @@ describe("imitation", () => {
     expect(pulled.map((mode) => Math.floor(mode / 6))).toEqual([2, 3]);
   });
 
+  it("pulls the true command's learned reference path to the known truth, by its own weight or that of the regression", () => {
+    const path = numbers(9, B * 3 * 12);
+    for (const [reference, weight] of [[undefined, 2], [0.7, 0.7]] as const) {
+      const graph = new Graph();
+      const traced = graph.constant(path, [B, 3, 6, 2]);
+      const plan = { logits: graph.constant(data.logits, [B, 18]), deltas: graph.constant(data.deltas, [B, 18, 6, 2]), status: graph.constant(data.status, [B, 18, 10]), reference: traced };
+      const { terms } = imitation({ ...weights, ...(reference === undefined ? {} : { reference }) })({ plan, motion: null }, {
+        command: graph.constant(data.command, [B], "i32"),
+        egoFuture: graph.constant(data.egoFuture, [B, 6, 2]),
+        egoFutureMask: graph.constant(data.egoFutureMask, [B, 6]),
+        egoStatus: graph.constant(data.egoStatus, [B, 10]),
+      });
+      const term = terms["planReference"];
+      if (!term) throw new Error("no reference term");
+      graph.output("term", term);
+      gradients(term, [traced]).forEach((gradient) => { graph.output("gradient", gradient); });
+      const { outputs } = interpret(graph);
+
+      // Nine steps are known, of two coordinates each; the gradient of their mean distance is a sign over 18.
+      let expected = 0;
+      const slopes = new Array<number>(path.length).fill(0);
+      data.egoFuture.forEach((truth, i) => {
+        if (data.egoFutureMask[i >> 1] !== 1) return;
+        const at = (Math.floor(i / 12) * 3 + (data.command[Math.floor(i / 12)] ?? 0)) * 12 + (i % 12);
+        const apart = (path[at] ?? 0) - truth;
+        expected += (weight * Math.abs(apart)) / 18;
+        slopes[at] = (weight * Math.sign(apart)) / 18;
+      });
+      expect(outputs.get("term")?.[0]).toBeCloseTo(expected, 6);
+      outputs.get("gradient")?.forEach((slope, i) => { expect(slope).toBeCloseTo(slopes[i] ?? Number.NaN, 9); });
+    }
+  });
+
   it("leaves out terms of weight 0 and refuses to have none", () => {
     expect(Object.keys(trace({ ...weights, status: 0, motionRegression: 0 }).terms)).toEqual(["planRegression", "planClassification", "motionClassification"]);
     expect(() => trace({ regression: 0, status: 0, classification: 0, motionClassification: 0, motionRegression: 0 })).toThrow(/every weight is 0/);
