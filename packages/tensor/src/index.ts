@@ -1,4 +1,4 @@
-export { DTypeError, DeviceLimitError, KernelError, ShapeError, randomKey } from "@distilldrive/kernels";
+export { DTypeError, DeviceLimitError, KernelError, ShapeError, portableTarget, randomKey } from "@distilldrive/kernels";
 export type { DType, HostArray, KernelTarget } from "@distilldrive/kernels";
 export { gradients, namedGradients } from "./autodiff.js";
 export { DeviceError, GraphError, StateError } from "./errors.js";
