@@ -78,12 +78,3 @@ function backward(node: Node, wanted: ReadonlySet<Node>, cotangents: Map<Tensor,
     cotangents.set(input, known ? add(known, whole) : whole);
   });
 }
-
-/** Applies {@link gradients} to named operands. */
-export function namedGradients(loss: Tensor, wrt: ReadonlyMap<string, Operand>): Map<string, Tensor> {
-  const grads = gradients(loss, [...wrt.values()]);
-  return new Map([...wrt.keys()].flatMap((name, position) => {
-    const grad = grads[position];
-    return grad ? [[name, grad] as const] : [];
-  }));
-}

@@ -1,6 +1,6 @@
 export { DTypeError, DeviceLimitError, KernelError, ShapeError, portableTarget, randomKey } from "@distilldrive/kernels";
 export type { DType, HostArray, KernelTarget } from "@distilldrive/kernels";
-export { gradients, namedGradients } from "./autodiff.js";
+export { gradients } from "./autodiff.js";
 export { DeviceError, GraphError, StateError } from "./errors.js";
 export { compileFunction, tensor, valueAndGrad } from "./function.js";
 export type { CompiledFunction, GradFunction, LazyResult, TensorValue, TraceFunction } from "./function.js";
@@ -31,6 +31,7 @@ export { linear, matmul } from "./ops/matmul.js";
 export { maxPool } from "./ops/max-pool.js";
 export { permute, transpose } from "./ops/permute.js";
 export { argMax, argMin, max, mean, min, oneHot, sum, sumSquares } from "./ops/reduce.js";
+export type { AxisOptions, ReduceOptions } from "./ops/reduce.js";
 export { expandDims, reshape, squeeze } from "./ops/reshape.js";
 export { sineEmbedding } from "./ops/sine-embedding.js";
 export { pad, slice, split } from "./ops/slice.js";

@@ -16,6 +16,7 @@ export type { EvaluatedPlan, EvaluateOptions, Evaluation, TrainedPlanner } from 
 export { loopSchema, referenceSchema, stepsOf, townSchema } from "./run-config.js";
 export type { LoopConfig } from "./run-config.js";
 export { batchInputs, streamSource } from "./stream-source.js";
-export type { MoreInputs } from "./stream-source.js";
+export type { MoreInputs, StreamSourceOptions } from "./stream-source.js";
 export { modelValues } from "./model-values.js";
 export { EGO_STATUS_FEATURES, egoStatusTask, referenceTask, trainedEgoStatus } from "./ego-status.js";
+export type { ReferenceTaskOptions } from "./ego-status.js";

@@ -29,7 +29,7 @@ const VOID_ELEMENTS = new Set(["meta", "img", "br", "link"]);
  * Text made safe as element content and as attribute value, in SVG and in HTML. Control characters, which XML does not
  * allow, become U+FFFD.
  */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   const entities = text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
   return entities.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 }

@@ -101,7 +101,7 @@ async function trainingScenes(io: Io, run: Run, data: string): Promise<Scene[] |
 }
 
 /** Baselines without parameters on the same samples. */
-export function simplePlanners(samples: readonly Sample[]): PlannerResult[] {
+function simplePlanners(samples: readonly Sample[]): PlannerResult[] {
   return Object.entries(BASELINES).map(([name, plan]) => {
     const metrics = planningMetrics();
     for (const sample of samples) metrics.add({ sample, waypoints: plan(sample) });

@@ -50,7 +50,7 @@ function buildPlanner(run: Run, values: ReadonlyMap<string, StoredTensor>, devic
 }
 
 /** What a run's planner is called in tables. */
-export function plannerName(run: Run): string {
+function plannerName(run: Run): string {
   return run.task === "distill" ? "distilled student" : run.task;
 }
 
@@ -58,7 +58,7 @@ export function plannerName(run: Run): string {
  * Makes sure that values are a whole state of a model.
  * @throws CheckpointError naming the first variable that is missing or has another shape
  */
-export function requireFit(variables: NamedVariables, values: ReadonlyMap<string, StoredTensor>, file: string, preset: string): void {
+function requireFit(variables: NamedVariables, values: ReadonlyMap<string, StoredTensor>, file: string, preset: string): void {
   for (const [name, { shape, dtype }] of variables) {
     const value = values.get(name);
     if (value !== undefined && sameShape(value.shape, shape) && value.dtype === dtype) continue;

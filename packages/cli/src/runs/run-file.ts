@@ -1,5 +1,4 @@
 import { type Anchors, anchorsFromJson, anchorsToJson, townSceneName } from "@distilldrive/datasets";
-import type { StudentConfig } from "@distilldrive/student";
 import type { TeacherConfig } from "@distilldrive/teacher";
 import { parseConfig } from "@distilldrive/training";
 import { readFile } from "node:fs/promises";
@@ -10,7 +9,7 @@ import { reasonOf, writeWhole } from "./files.js";
 import { type ResolvedSettings, distillSettings, studentModelSchema, studentSettings, teacherModelSchema, teacherSettings } from "./settings.js";
 
 /** Name of the file that makes a folder a run. */
-export const RUN_FILE = "config.json";
+const RUN_FILE = "config.json";
 
 const dataSchema = z.strictObject({
   /** Folder or file the scenes came from, absolute. */
@@ -60,9 +59,6 @@ export type Run = ResolvedSettings & {
   /** Only where a student is distilled. */
   readonly teacher: TeacherOfRun | null;
 };
-
-/** A run that plans from cameras. */
-export type StudentRun = Run & { readonly model: StudentConfig; readonly task: "student" | "distill" };
 
 /** Writes `config.json`. @throws RunError when it cannot be written */
 export async function writeRun(folder: string, { teacher, anchors, ...run }: Run): Promise<void> {

@@ -9,10 +9,8 @@ import { z } from "zod";
 import { UsageError } from "../errors.js";
 import { reasonOf } from "./files.js";
 
-/** What can be trained. */
-export const TASKS = ["teacher", "student", "distill"] as const;
-/** Name of what is trained: a teacher, a student by imitation alone, a student distilled from a teacher. */
-export type TaskName = (typeof TASKS)[number];
+/** What can be trained: a teacher, a student by imitation alone, a student distilled from a teacher. */
+export type TaskName = "teacher" | "student" | "distill";
 
 const PRESETS = ["tiny", "small", "full"] as const;
 const preset = z.enum(PRESETS).default("tiny");

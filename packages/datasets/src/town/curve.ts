@@ -33,7 +33,7 @@ export interface Curve {
 }
 
 /** m between the samples of a curve, at most. */
-export const SAMPLE_SPACING = 0.5;
+const SAMPLE_SPACING = 0.5;
 
 /** Share of a fillet's turning angle that its two clothoids take; the arc between them takes the rest. */
 const CLOTHOID_SHARE = 0.5;
@@ -52,7 +52,7 @@ function emptyCurve(length: number): { curve: Curve; steps: number } {
  * @param start pose of the first sample
  * @param pieces in order; the curvature should agree where they meet
  */
-export function sampleClothoids(start: Pose, pieces: readonly ClothoidPiece[]): Curve {
+function sampleClothoids(start: Pose, pieces: readonly ClothoidPiece[]): Curve {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const { curve, steps } = emptyCurve(length);
   const starts: number[] = [];

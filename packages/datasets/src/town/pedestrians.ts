@@ -46,7 +46,7 @@ export interface CrossingPerson {
 }
 
 /** Size of one person, m. */
-export function drawPersonSize(random: Random): readonly [number, number, number] {
+function drawPersonSize(random: Random): readonly [number, number, number] {
   const [length, width, height] = KINDS.pedestrian.size;
   const scale = random.range(0.9, 1.08);
   return [length * scale, width * scale, height * scale];

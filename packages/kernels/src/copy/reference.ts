@@ -29,7 +29,7 @@ export function elementsOf(shape: readonly number[]): number {
 }
 
 /** Calls `visit` for every coordinate of a shape, in row-major order. */
-export function forEachCoordinate(shape: readonly number[], visit: (coordinate: readonly number[]) => void): void {
+function forEachCoordinate(shape: readonly number[], visit: (coordinate: readonly number[]) => void): void {
   const count = elementsOf(shape);
   const coordinate = shape.map(() => 0);
   for (let i = 0; i < count; i++) {
@@ -43,7 +43,7 @@ export function forEachCoordinate(shape: readonly number[], visit: (coordinate: 
 }
 
 /** Offset of a coordinate under strides. */
-export function positionOf(coordinate: readonly number[], strides: readonly number[], offset = 0): number {
+function positionOf(coordinate: readonly number[], strides: readonly number[], offset = 0): number {
   return coordinate.reduce((sum, value, axis) => sum + value * (strides[axis] ?? 0), offset);
 }
 

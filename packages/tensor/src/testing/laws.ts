@@ -11,7 +11,7 @@ import { compile } from "../run/program.js";
 import { sizeOf } from "../shape.js";
 
 /** Draws choices from fast-check, so that a failing sample shrinks. */
-export function drawFrom(g: fc.GeneratorValue): Draw {
+function drawFrom(g: fc.GeneratorValue): Draw {
   const integer = (min: number, max: number): number => g(fc.integer, { min, max });
   return {
     integer,
@@ -38,7 +38,7 @@ export interface OpCase {
 }
 
 /** Builds the graph `out i = op(x 0, x 1, ...)`. */
-export function graphOfCase(op: AnyOp, sample: Sample<object>): { graph: Graph; inputs: Tensor[]; outputs: readonly Tensor[] } {
+function graphOfCase(op: AnyOp, sample: Sample<object>): { graph: Graph; inputs: Tensor[]; outputs: readonly Tensor[] } {
   const graph = new Graph();
   const inputs = sample.inputs.map(({ shape, dtype }, i) => graph.input(`x${i}`, shape, dtype));
   const outputs = graph.apply(op as unknown as OpDefinition<object>, inputs, sample.attributes);
@@ -152,7 +152,7 @@ function weightedSum(graph: Graph, outputs: readonly Tensor[], cotangents: reado
 }
 
 /** The testkit's tolerance for a name. */
-export function toleranceOf(named: NamedTolerance): Tolerance {
+function toleranceOf(named: NamedTolerance): Tolerance {
   if (typeof named === "object") return f32Reduce(named.terms, named.scale);
   return { exact, f32, transcendental }[named];
 }
