@@ -1,3 +1,4 @@
+import { portableTarget } from "@distilldrive/kernels";
 import { countCalls } from "@distilldrive/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gradients } from "./autodiff.js";
@@ -84,20 +85,7 @@ describe("planning", () => {
   });
 });
 
-function target(): Device["target"] {
-  return {
-    class: "software",
-    subgroupSize: 0,
-    f16: false,
-    limits: {
-      maxComputeInvocationsPerWorkgroup: 256,
-      maxComputeWorkgroupStorageSize: 16384,
-      maxComputeWorkgroupsPerDimension: 65535,
-      maxStorageBufferBindingSize: 2 ** 27,
-      maxStorageBuffersPerShaderStage: 8,
-    },
-  };
-}
+const target = (): Device["target"] => ({ ...portableTarget, class: "software" });
 
 describe("programs [gpu]", () => {
   let device: Device;

@@ -8,8 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { latestCheckpoint, loadCheckpoint } from "./checkpoint.js";
 import { fit, type FitOptions } from "./fit.js";
-import { optimizerSchema } from "./schedule.js";
-import { toyTask } from "./testing/toy-task.js";
+import { TOY_SETTINGS, toyTask } from "./testing/toy-task.js";
 
 describe("fit [gpu]", () => {
   let device: Device;
@@ -26,14 +25,8 @@ describe("fit [gpu]", () => {
     device,
     task: toyTask(),
     out: path.join(scratch, name),
-    steps: 20,
-    seed: 7,
-    optimizer: optimizerSchema.parse({ warmupSteps: 2 }),
-    checkpointEvery: 5,
-    keep: 2,
-    logEvery: 3,
+    ...TOY_SETTINGS,
     resume: false,
-    run: {},
     ...more,
   });
   const bytesOf = async (name: string): Promise<{ weights: Buffer; log: string }> => {

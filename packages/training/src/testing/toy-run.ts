@@ -1,7 +1,6 @@
 import { openDevice } from "@distilldrive/tensor";
 import { fit } from "../fit.js";
-import { optimizerSchema } from "../schedule.js";
-import { toyTask } from "./toy-task.js";
+import { TOY_SETTINGS, toyTask } from "./toy-task.js";
 
 // Child process of the resume test: trains the toy into argv[2] and prints every step, so that the parent can kill it.
 const [, , out = "", resume = ""] = process.argv;
@@ -10,14 +9,8 @@ const result = await fit({
   device,
   task: toyTask(),
   out,
-  steps: 20,
-  seed: 7,
-  optimizer: optimizerSchema.parse({ warmupSteps: 2 }),
-  checkpointEvery: 5,
-  keep: 2,
-  logEvery: 3,
+  ...TOY_SETTINGS,
   resume: resume === "resume",
-  run: {},
   progress: {
     start: () => undefined,
     stop: () => undefined,

@@ -1,5 +1,17 @@
 import { buffer, dropout, fanInUniform, type Graph, linear, mean, parameter, relu, square, sub, type Tensor, add, mul } from "@distilldrive/tensor";
-import type { BatchSource, Task } from "../fit.js";
+import type { BatchSource, FitOptions, Task } from "../fit.js";
+import { optimizerSchema } from "../schedule.js";
+
+/** Settings of every run of the toy, so that a child process trains what its parent compares with. */
+export const TOY_SETTINGS = {
+  steps: 20,
+  seed: 7,
+  optimizer: optimizerSchema.parse({ warmupSteps: 2 }),
+  checkpointEvery: 5,
+  keep: 2,
+  logEvery: 3,
+  run: {},
+} as const satisfies Partial<FitOptions>;
 
 /** A small regression with dropout and a running statistic, whose batches depend on a counter alone. */
 export function toyTask(options: { readonly poisonAt?: number } = {}): Task {
