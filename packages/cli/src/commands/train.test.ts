@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCommand } from "../testing/run-command.js";
 
 /** Small enough for a test: the sizes change nothing in what is run. */
-const TEACHER = { batch: 2, steps: 3, mirror: false, parts: 1, model: { channels: 16, heads: 2, maxAgents: 4, maxLines: 4 } };
+const TEACHER = { batch: 2, steps: 3, mirror: false, parts: 1, town: { scenes: 0 }, reference: { steps: 0 }, model: { channels: 16, heads: 2, maxAgents: 4, maxLines: 4 } };
 const STUDENT = {
   batch: 2, steps: 2, mirror: false, parts: 1,
   model: { channels: 16, heads: 2, image: { height: 16, width: 32 }, imageChannels: [8, 16], queries: 4, teacherChannels: 16 },
@@ -45,6 +45,20 @@ describe("train, evaluate, report [gpu]", () => {
     expect(summary.processBytes).toBeGreaterThan(1e7);
     expect(summary.profile.length).toBeGreaterThan(20);
     expect((await readFile(join(out, "metrics.jsonl"), "utf8")).trim().split("\n").length).toBe(3);
+  });
+
+  it("stops while the reference path is trained, and goes on with that", async () => {
+    await writeFile(at("reference.json"), JSON.stringify({ ...TEACHER, steps: 1, town: { scenes: 1 }, reference: { steps: 4, batch: 2 } }));
+    const out = at("with-reference");
+    const stopped = await runCommand(["train", "teacher", "--data", at("town"), "--val", "000002", "--config", at("reference.json"), "--out", out], (text, interrupt) => {
+      if (text.startsWith("data ")) interrupt.abort(new DOMException("interrupted by SIGINT", "AbortError"));
+    });
+    expect([stopped.status, await readdir(out)]).toEqual([130, expect.not.arrayContaining(["checkpoints"])]);
+    expect(stopped.err).toMatch(/^data +2 scenes and 1 of the synthetic town, \d+ samples/m);
+    expect(stopped.err).toContain(`Stopped after step 0 of 1; everything is saved in ${out}`);
+    const resumed = await runCommand(["train", "teacher", "--out", out, "--resume", "--json"]);
+    expect([resumed.status, (JSON.parse(resumed.out) as { step: number }).step]).toEqual([0, 1]);
+    expect((await readFile(join(out, "plan-reference", "metrics.jsonl"), "utf8")).trim().split("\n").length).toBe(4);
   });
 
   it("distils, evaluates beside the baselines, and reports", async () => {

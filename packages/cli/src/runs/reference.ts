@@ -1,4 +1,4 @@
-import { EGO_STATUS_FEATURES, fit, optimizerSchema, referenceTask } from "@distilldrive/training";
+import { EGO_STATUS_FEATURES, fit, type FitResult, optimizerSchema, referenceTask } from "@distilldrive/training";
 import { type Augmentation, streamBatches, type Stream } from "@distilldrive/datasets";
 import type { TeacherOfRecord } from "@distilldrive/distill";
 import type { Device, StoredTensor } from "@distilldrive/tensor";
@@ -12,10 +12,18 @@ const FOLDER = "plan-reference";
 /** Where the reference's variables are in a planner. */
 const PREFIX = "plan_reference.";
 
+/** What a planner's reference path begins with. */
+export interface InitialReference {
+  /** By variable name, as the planner's checkpoints have them. */
+  readonly values: ReadonlyMap<string, StoredTensor>;
+  /** The training of the reference where it was interrupted: half a reference is none, so the planner must wait. */
+  readonly interrupted: FitResult | null;
+}
+
 /**
  * Values a planner's reference path begins with: those of the teacher it is distilled from, or trained here and now on
  * the same streams. Interrupted, it goes on when the run does.
- * @returns undefined where there is no learned reference, or it shall learn along with the planner
+ * @returns null where there is no learned reference, or it shall learn along with the planner
  */
 export async function initialReference(
   io: Io,
@@ -24,17 +32,18 @@ export async function initialReference(
   resolved: ResolvedSettings,
   streams: readonly Stream[],
   teacher: TeacherOfRecord | null,
-): Promise<ReadonlyMap<string, StoredTensor> | undefined> {
+): Promise<InitialReference | null> {
   const { settings, model } = resolved;
-  if (model.planReference !== "egoStatus") return undefined;
+  if (model.planReference !== "egoStatus") return null;
   if (teacher?.config.planReference === "egoStatus") {
-    return new Map([...teacher.values].flatMap(([name, value]) => (name.startsWith(PREFIX) ? [[`model.${name}`, value] as const] : [])));
+    const values = new Map([...teacher.values].flatMap(([name, value]) => (name.startsWith(PREFIX) ? [[`model.${name}`, value] as const] : [])));
+    return { values, interrupted: null };
   }
   const { steps, batch, learningRate, weightDecay } = settings.reference;
-  if (steps === 0) return undefined;
+  if (steps === 0) return null;
   const batches = streamBatches(streams, { batch, seed: settings.seed, features: EGO_STATUS_FEATURES });
   const augmentation: Augmentation | undefined = resolved.task === "teacher" ? resolved.settings.augmentation : undefined;
-  const { tensors } = await fit({
+  const result = await fit({
     device,
     task: referenceTask({ batches, lanes: batch, ...(augmentation ? { augmentation } : {}) }),
     out: path.join(out, FOLDER),
@@ -49,7 +58,5 @@ export async function initialReference(
     progress: ioProgress(io),
     signal: io.interrupted,
   });
-  // Half a reference is none: the run begins when it is whole.
-  io.interrupted.throwIfAborted();
-  return tensors;
+  return { values: result.tensors, interrupted: result.interrupted ? result : null };
 }

@@ -15,7 +15,7 @@ import { reasonOf, requireWritable, writeWhole } from "./files.js";
 import { runCheckpoint } from "./planner.js";
 import { ioProgress } from "./progress.js";
 import { initialReference } from "./reference.js";
-import { learnedScenes, readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
+import { findRun, learnedScenes, readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
 import { type ResolvedSettings, resolveSettings, type SettingFlags, type TaskName } from "./settings.js";
 import { readStatistics, type RunStatistics, writeStatistics } from "./statistics.js";
 
@@ -77,7 +77,11 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       if (teacher !== null) await writeWhole(path.join(out, TEACHER_FILE), encodeSafetensors(teacher.record.values));
       await writeRun(out, run);
     }
-    const initial = begun === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : undefined;
+    const reference = (await latestCheckpoint(out)) === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : null;
+    if (reference?.interrupted) {
+      const result = { ...reference.interrupted, step: 0 };
+      return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result) };
+    }
     const { seed, optimizer, checkpointEvery, keep, logEvery } = run.settings;
     const result = await fit({
       device, task: built.task, out, steps: run.steps, seed, optimizer, checkpointEvery, keep, logEvery,
@@ -86,7 +90,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       progress: ioProgress(io),
       signal: io.interrupted,
       profile: request.profile,
-      ...(initial ? { initial } : {}),
+      ...(reference ? { initial: reference.values } : {}),
     });
     return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result) };
   } finally {
@@ -95,12 +99,13 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
   }
 }
 
-/** The run in the directory, when it has a checkpoint to go on from; a run that never got that far is begun anew. */
+/** The run in the directory to go on with; without --resume, one that has no checkpoint yet is begun anew. */
 async function runToResume({ task, out, resume, val }: TrainRequest, where: string): Promise<Run | null> {
   const checkpoint = await latestCheckpoint(out);
-  if (checkpoint === null) return null;
-  if (!resume) throw new CheckpointError(`${where}: ${out} already holds a run, expected an empty directory, got ${path.basename(checkpoint)}. Add --resume to continue it, or choose another --out.`);
-  const run = await readRun(out, where);
+  if (checkpoint === null && !resume) return null;
+  if (checkpoint !== null && !resume) throw new CheckpointError(`${where}: ${out} already holds a run, expected an empty directory, got ${path.basename(checkpoint)}. Add --resume to continue it, or choose another --out.`);
+  const run = checkpoint === null ? await findRun(out) : await readRun(out, where);
+  if (run === null) return null;
   if (run.task !== task) throw new RunError(`${where}: ${out} holds a run of "train ${run.task}". Go on with that command, or choose another --out.`);
   if (val !== undefined) {
     const held = resolveSceneNames(val, [...run.data.train, ...run.data.val], where);
@@ -108,7 +113,7 @@ async function runToResume({ task, out, resume, val }: TrainRequest, where: stri
       throw new RunError(`${where}: the run was begun with other held-out scenes, expected ${run.data.val.join(", ") || "none"}, got ${held.join(", ")}. Leave --val out to continue it as it was, or choose another --out.`);
     }
   }
-  await runCheckpoint(out, run);
+  if (checkpoint !== null) await runCheckpoint(out, run);
   return run;
 }
 
