@@ -1,5 +1,6 @@
 import { formatDuration } from "@distilldrive/training";
 import type { Command } from "commander";
+import path from "node:path";
 import { type Context, describeCommand, writeJson } from "../command.js";
 import type { Io } from "../io.js";
 import { nameList, positiveNumber, wholeNumber } from "../runs/options.js";
@@ -8,7 +9,7 @@ import { readSettingsFile, type TaskName } from "../runs/settings.js";
 import { train, type TrainOutcome } from "../runs/train.js";
 
 interface TrainOptions {
-  readonly out: string;
+  readonly out?: string;
   readonly data?: string;
   readonly val?: readonly string[];
   readonly teacher?: string;
@@ -40,7 +41,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
   const command = describeCommand(task, does, [
     [`npx distilldrive ${example}`, "start"],
     [`npx distilldrive train ${task} --out runs/${task === "distill" ? "distilled" : task} --resume`, "go on after Ctrl-C or a crash"],
-  ]).requiredOption("--out <folder>", "run directory: config.json, metrics.jsonl, checkpoints/");
+  ]).option("--out <folder>", "run directory: config.json, metrics.jsonl, checkpoints/; default runs/, named after the task and the held-out scenes");
   if (task === "distill") command.option("--teacher <run>", "run directory of the trained teacher");
   return command
     .option("--data <path>", `folder with scenes${task === "distill" ? "; default the teacher's" : ""}`)
@@ -54,7 +55,8 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     .option("--profile", "print time and throughput of every kernel, and peak memory")
     .option("--json", "print one JSON object at the end")
     .action(async (options: TrainOptions) => {
-      const { out, data, val, teacher, preset, config, epochs, steps, seed, resume = false, profile = false } = options;
+      const out = options.out ?? defaultRunFolder(task, options);
+      const { data, val, teacher, preset, config, epochs, steps, seed, resume = false, profile = false } = options;
       const outcome = await train(io, {
         task,
         out,
@@ -77,6 +79,11 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
       else io.out(`${profile ? `${formatProfile(outcome.result)}\n` : ""}${finished(outcome, out)}`);
       finish(0);
     });
+}
+
+/** `runs/teacher-0655-1094`, or `runs/distill-<the teacher's folder>`. */
+function defaultRunFolder(task: TaskName, { val = [], teacher }: TrainOptions): string {
+  return path.join("runs", [task, ...(teacher === undefined ? [] : [path.basename(teacher)]), ...val].join("-"));
 }
 
 /** The command line as it can be typed again. */

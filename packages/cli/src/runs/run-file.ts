@@ -1,10 +1,10 @@
 import { type Anchors, anchorsFromJson, anchorsToJson, townSceneName } from "@distilldrive/datasets";
 import type { TeacherConfig } from "@distilldrive/teacher";
 import { parseConfig } from "@distilldrive/training";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { RunError } from "../errors.js";
+import { RunError, UsageError } from "../errors.js";
 import { reasonOf, writeWhole } from "./files.js";
 import { type ResolvedSettings, distillSettings, studentModelSchema, studentSettings, teacherModelSchema, teacherSettings } from "./settings.js";
 
@@ -90,6 +90,20 @@ export async function readRun(folder: string, where: string): Promise<Run> {
   const run = await findRun(folder);
   if (run === null) throw new RunError(`${where}: ${folder} holds no run, expected ${RUN_FILE} in it. Give the --out of a training run.`);
   return run;
+}
+
+/**
+ * The run in a folder of runs that was begun last.
+ * @throws UsageError when there is none
+ */
+export async function latestRun(folder: string, where: string): Promise<string> {
+  const names = await readdir(folder).catch(() => []);
+  const runs = await Promise.all(
+    names.map(async (name) => ({ name, begun: (await stat(path.join(folder, name, RUN_FILE)).catch(() => null))?.mtimeMs ?? null })),
+  );
+  const [latest] = runs.flatMap(({ name, begun }) => (begun === null ? [] : [{ name, begun }])).sort((a, b) => b.begun - a.begun);
+  if (latest === undefined) throw new UsageError(`distilldrive ${where}: --run is missing and ${folder}/ holds no run, expected the run directory of a training. See: distilldrive ${where} --help`);
+  return path.join(folder, latest.name);
 }
 
 /** Names of every scene a run learns from, those of the synthetic town included. */
