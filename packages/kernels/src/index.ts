@@ -1,7 +1,8 @@
 export { bindingBytes, sequenceCost, sequenceOf, sequenceReference } from "./kernel.js";
-export type { Arrays, Binding, Cost, DType, Kernel, KernelSequence, KernelStep, KernelTarget, Temporary, UniformField } from "./kernel.js";
+export type { Arrays, Binding, Candidate, Cost, DType, Kernel, KernelSequence, KernelStep, KernelTarget, Temporary, Tuning, UniformField } from "./kernel.js";
 export { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.js";
 export { portableTarget, targetOf } from "./target.js";
+export { chooseCandidate, sizeBucket } from "./tuning.js";
 export { declare, foldedGrid, foldedWidth } from "./wgsl.js";
 export { bufferUsage, mapRead } from "./gpu-constants.js";
 export { checkLimits, compilePipeline, packUniforms, prepareKernel, runKernel, runSequence } from "./launch.js";

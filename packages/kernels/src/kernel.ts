@@ -37,6 +37,8 @@ export interface KernelTarget {
   /** Subgroup size when the device has the `subgroups` feature and the size is fixed, else 0. */
   readonly subgroupSize: number;
   readonly f16: boolean;
+  /** Measured winners among the candidates of an operation; without it every family follows its own rules. */
+  readonly tuning?: Tuning;
   readonly limits: {
     readonly maxComputeInvocationsPerWorkgroup: number;
     readonly maxComputeWorkgroupStorageSize: number;
@@ -94,6 +96,23 @@ export interface KernelSequence {
 /** Bytes a buffer range bound to `binding` must hold: `4 * length`, at least 16 and rounded up to 16. */
 export function bindingBytes(binding: { readonly length: number }): number {
   return Math.max(16, Math.ceil(binding.length / 4) * 16);
+}
+
+/** One way to compute an operation: a kernel family with its tile, or a different order of steps. */
+export interface Candidate {
+  /** Unique among the candidates of its operation and stable across releases: it is what a tuning cache stores. */
+  readonly name: string;
+  /** Builds the kernels; called for the chosen candidate only. */
+  build(): KernelSequence;
+}
+
+/** Chooses among candidates: winners measured on an adapter, or a recorder that collects what there is to measure. */
+export interface Tuning {
+  /**
+   * @param key the operation and its size buckets, e.g. `matmul.nt 2048x512x512`
+   * @returns the name of a candidate, or undefined to take the first
+   */
+  choose(key: string, candidates: readonly Candidate[]): string | undefined;
 }
 
 /** One kernel as a sequence whose tensors are named like its bindings. */
