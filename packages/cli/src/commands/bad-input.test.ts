@@ -45,6 +45,17 @@ describe("bad input ends a training before it writes anything", () => {
     expect(message).toMatch(/^scenarioNet: .*scene-0061\.pkl: .*(truncated|cut|ends)/);
   });
 
+  it.skipIf(real === null)("a real pickle with a pose that is not a number", async () => {
+    const bytes = await readFile(join(real ?? "", "scene-0061.pkl"));
+    // The ego is the first track; its positions are float64 triples behind the opcode "B" and a length.
+    const position = bytes.indexOf("position", bytes.indexOf("tracks"));
+    const data = bytes.indexOf(0x42, position) + 5;
+    bytes.writeDoubleLE(Number.NaN, data + 8 * 3 * 4);
+    const { status, message } = await refuse(await folder("nan-pose", { "scene-0061.pkl": bytes }));
+    expect(status).toBe(1);
+    expect(message).toMatch(/^scenarioNet: .*scene-0061\.pkl: tracks\..*\.state\.position: the pose is not finite at frame 4, .*got \(NaN, /);
+  });
+
   it("a folder without scenes, and one that is not there", async () => {
     const empty = await refuse(await folder("empty", {}));
     expect([empty.status, empty.message]).toEqual([1, `loadScenes: ${at("empty")}: no scenes, expected .pkl or .scene.json files, got an empty folder. Give the folder that holds ScenarioNet's scene-*.pkl files, or make some: distilldrive data synth.`]);
