@@ -2,7 +2,10 @@ export { bindingBytes, sequenceCost, sequenceOf, sequenceReference } from "./ker
 export type { Arrays, Binding, Candidate, Cost, DType, Kernel, KernelSequence, KernelStep, KernelTarget, Temporary, Tuning, UniformField } from "./kernel.js";
 export { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.js";
 export { portableTarget, targetOf } from "./target.js";
-export { chooseCandidate, sizeBucket } from "./tuning.js";
+export { chooseCandidate, recordTuning, sizeBucket, tuningFrom } from "./tuning.js";
+export type { TuningRecorder } from "./tuning.js";
+export { measureCandidates } from "./measure.js";
+export type { CandidateTime, MeasureOptions } from "./measure.js";
 export { declare, foldedGrid, foldedWidth } from "./wgsl.js";
 export { bufferUsage, mapRead } from "./gpu-constants.js";
 export { checkLimits, compilePipeline, packUniforms, prepareKernel, runKernel, runSequence } from "./launch.js";
