@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../errors.js";
 import { runKernel } from "../launch.js";
 import { portableTarget, targetOf } from "../target.js";
-import { expectAgreement } from "../testing/agreement.js";
+import { expectAgreement, targetsOf } from "../testing/agreement.js";
 import { klDivergence, klDivergenceBackward } from "./kl-divergence.js";
 import { klDivergenceBackwardReference, klDivergenceReference } from "./reference.js";
 
@@ -24,18 +24,18 @@ describe("klDivergence [gpu]", () => {
     if (device === undefined) return context.skip();
     const own = device;
     await fc.assert(
-      fc.asyncProperty(dims({ tile: 64, max: 70 }), dims({ tile: 18, min: 1, max: 100 }), fc.constantFrom(1, 30), dataSeed, async (rows, width, range, seed) => {
+      fc.asyncProperty(dims({ tile: 16, max: 70 }), dims({ tile: 18, min: 1, max: 100 }), fc.constantFrom(1, 80), dataSeed, async (rows, width, range, seed) => {
         const shape = { rows, width };
         const note = { shape: [rows, width, range], seed };
-        const inputs = { logits: uniformData(rows * width, seed, -range, range), targets: someTargets(rows * width, seed + 1), weight: uniformData(rows, seed + 2, 0, 2) };
+        const inputs = { logits: uniformData(rows * width, seed, -range, range), targets: someTargets(rows * width, seed + 1), weight: uniformData(rows, seed + 2, -1, 2).map((value) => Math.max(0, value)) };
         const size = 4 * range;
-        for (const target of [targetOf(own), portableTarget]) {
+        for (const target of targetsOf(own)) {
           await expectAgreement(own, klDivergence(shape, target), inputs, { loss: f32Reduce(width, size) }, note);
           const dloss = uniformData(rows, seed + 3);
           await expectAgreement(own, klDivergenceBackward(shape, target), { ...inputs, dloss }, { dlogits: f32Reduce(width, 4) }, note);
         }
       }),
-      lawRuns({ runs: 10, name: "klDivergence" }),
+      lawRuns({ runs: 100, name: "klDivergence" }),
     );
   });
 

@@ -1,6 +1,7 @@
 import type { Kernel, KernelTarget } from "../kernel.js";
 import { largestFinite } from "../lanes.js";
-import { rowGrid } from "../row-grid.js";
+import { heldRowKernel } from "../row-grid-held.js";
+import type { RowText } from "../row-grid-held.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
 import { klDivergenceBackwardReference, klDivergenceReference } from "./reference.js";
@@ -16,33 +17,31 @@ export function klDivergence(shape: KlDivergenceShape, target: KernelTarget): Ke
   const { rows, width } = shape;
   requireSizes("klDivergence", { rows });
   requireSizes("klDivergence", { width }, 1);
-  const plan = rowGrid(rows, width, target);
   const bindings = [
     { name: "logits", access: "read", dtype: "f32", length: rows * width },
     { name: "targets", access: "read", dtype: "f32", length: rows * width },
     { name: "weight", access: "read", dtype: "f32", length: rows },
     { name: "loss", access: "write", dtype: "f32", length: rows },
   ] as const;
-  const wgsl =
-    declare(bindings, plan.uniforms, { logits: plan.lane, targets: plan.lane }) +
-    plan.main(`${logSumExp(plan.lane)}
-  var sum = ${plan.lane}();
-  for (var i = begin; i < end; i += stride) {
-    let t = targets[origin + i];
-    let term = t * (log(max(t, ${plan.lane}(${smallestNormal}))) - (logits[origin + i] - peak - spread));
-    sum += select(${plan.lane}(), term, t > ${plan.lane}());
-  }
-  let total = row_sum(sum);
-  if (leader) { loss[row] = weight[row] * total; }`);
-  return {
+  return heldRowKernel("klDivergence", rows, width, target, (plan) => ({
     name: `klDivergence.${plan.variant}`,
-    wgsl,
+    wgsl:
+      plan.head +
+      declare(bindings, plan.uniforms, { logits: plan.lane, targets: plan.lane }) +
+      plan.main(
+        (text) => `${logSumExp(plan.lane, text)}
+    ${text.hold({ term: `t * (log(max(t, ${plan.lane}(${smallestNormal}))) - (x - peak - spread))` })}
+    var sum = ${plan.lane}();
+    ${text.each(`sum += select(${plan.lane}(), term, t > ${plan.lane}());`)}
+    let total = row_sum(sum);
+    if (leader) { loss[row] = weight[row] * total; }`,
+      ),
     bindings,
     uniforms: plan.uniforms,
     grid: plan.grid,
     cost: { flops: 12 * rows * width, bytes: 8 * rows * width + 8 * rows },
     reference: (inputs) => klDivergenceReference(shape, inputs),
-  };
+  }));
 }
 
 /**
@@ -54,7 +53,6 @@ export function klDivergenceBackward(shape: KlDivergenceShape, target: KernelTar
   const { rows, width } = shape;
   requireSizes("klDivergenceBackward", { rows });
   requireSizes("klDivergenceBackward", { width }, 1);
-  const plan = rowGrid(rows, width, target);
   const bindings = [
     { name: "logits", access: "read", dtype: "f32", length: rows * width },
     { name: "targets", access: "read", dtype: "f32", length: rows * width },
@@ -62,38 +60,41 @@ export function klDivergenceBackward(shape: KlDivergenceShape, target: KernelTar
     { name: "dloss", access: "read", dtype: "f32", length: rows },
     { name: "dlogits", access: "write", dtype: "f32", length: rows * width },
   ] as const;
-  const wgsl =
-    declare(bindings, plan.uniforms, { logits: plan.lane, targets: plan.lane, dlogits: plan.lane }) +
-    plan.main(`${logSumExp(plan.lane)}
-  var masses = ${plan.lane}();
-  for (var i = begin; i < end; i += stride) { masses += max(targets[origin + i], ${plan.lane}()); }
-  let mass = row_sum(masses);
-  let scale = weight[row] * dloss[row];
-  for (var i = begin; i < end; i += stride) {
-    dlogits[origin + i] = scale * (exp(logits[origin + i] - peak - spread) * mass - max(targets[origin + i], ${plan.lane}()));
-  }`);
-  return {
+  return heldRowKernel("klDivergenceBackward", rows, width, target, (plan) => ({
     name: `klDivergenceBackward.${plan.variant}`,
-    wgsl,
+    wgsl:
+      plan.head +
+      declare(bindings, plan.uniforms, { logits: plan.lane, targets: plan.lane, dlogits: plan.lane }) +
+      plan.main(
+        (text) => `${logSumExp(plan.lane, text)}
+    ${text.hold({ mass_of: `max(t, ${plan.lane}())` })}
+    var masses = ${plan.lane}();
+    ${text.each("masses += mass_of;")}
+    let mass = row_sum(masses);
+    let scale = weight[row] * dloss[row];
+    ${text.store("dlogits[origin + i] = scale * (exp(x - peak - spread) * mass - mass_of);")}`,
+      ),
     bindings,
     uniforms: plan.uniforms,
     grid: plan.grid,
     cost: { flops: 12 * rows * width, bytes: 12 * rows * width + 8 * rows },
     reference: (inputs) => klDivergenceBackwardReference(shape, inputs),
-  };
+  }));
 }
 
 /** The smallest normal float32: logarithms are not taken of anything smaller. */
 const smallestNormal = "1.17549435e-38";
 
-/** `peak + spread` is the logarithm of the sum of exponentials of the row's logits; kept apart to subtract without loss. */
-function logSumExp(lane: string): string {
-  return `
-  let origin = row * params.width;
-  var top = ${lane}(-${largestFinite});
-  for (var i = begin; i < end; i += stride) { top = max(top, logits[origin + i]); }
-  let peak = row_max(top);
-  var share = ${lane}();
-  for (var i = begin; i < end; i += stride) { share += exp(logits[origin + i] - peak); }
-  let spread = log(row_sum(share));`;
+/**
+ * `peak + spread` is the logarithm of the sum of exponentials of the row's logits; kept apart to subtract without loss. Holds
+ * the logits as `x` and the targets as `t`.
+ */
+function logSumExp(lane: string, { hold, each }: RowText): string {
+  return `${hold({ x: "logits[origin + i]", t: "targets[origin + i]" })}
+    var top = ${lane}(-${largestFinite});
+    ${each("top = max(top, x);")}
+    let peak = row_max(top);
+    var share = ${lane}();
+    ${each("share += exp(x - peak);")}
+    let spread = log(row_sum(share));`;
 }

@@ -1,6 +1,6 @@
 import type { Kernel, KernelTarget } from "../kernel.js";
 import { largestFinite } from "../lanes.js";
-import { rowGrid } from "../row-grid.js";
+import { heldRowKernel } from "../row-grid-held.js";
 import { requireSizes } from "../sizes.js";
 import { declare } from "../wgsl.js";
 import { softmaxBackwardReference, softmaxReference } from "./reference.js";
@@ -47,62 +47,60 @@ export function logSoftmaxBackward(shape: SoftmaxShape, target: KernelTarget): K
 
 function forward(name: string, { rows, width }: SoftmaxShape, target: KernelTarget, log: boolean): Kernel {
   requireSizes(name, { rows, width });
-  const plan = rowGrid(width === 0 ? 0 : rows, width, target);
   const length = rows * width;
   const bindings = [
     { name: "x", access: "read", dtype: "f32", length },
     { name: "y", access: "write", dtype: "f32", length },
   ] as const;
-  const result = log ? "x[origin + i] - peak - scale" : "exp(x[origin + i] - peak) * scale";
-  const wgsl =
-    declare(bindings, plan.uniforms, { x: plan.lane, y: plan.lane }) +
-    plan.main(`
-  let origin = row * params.width;
-  var top = ${plan.lane}(-${largestFinite});
-  for (var i = begin; i < end; i += stride) { top = max(top, x[origin + i]); }
-  let peak = row_max(top);
-  var share = ${plan.lane}();
-  for (var i = begin; i < end; i += stride) { share += exp(x[origin + i] - peak); }
-  let total = row_sum(share);
-  let scale = ${log ? "log(total)" : "1.0 / total"};
-  for (var i = begin; i < end; i += stride) { y[origin + i] = ${result}; }`);
-  return {
+  return heldRowKernel(name, width === 0 ? 0 : rows, width, target, (plan) => ({
     name: `${name}.${plan.variant}`,
-    wgsl,
+    wgsl:
+      plan.head +
+      declare(bindings, plan.uniforms, { x: plan.lane, y: plan.lane }) +
+      plan.main(
+        ({ hold, each, store }) => `${hold({ v: "x[origin + i]" })}
+    var top = ${plan.lane}(-${largestFinite});
+    ${each("top = max(top, v);")}
+    let peak = row_max(top);
+    ${hold({ shifted: "v - peak", e: "exp(shifted)" })}
+    var share = ${plan.lane}();
+    ${each("share += e;")}
+    let total = row_sum(share);
+    let scale = ${log ? "log(total)" : "1.0 / total"};
+    ${store(log ? "y[origin + i] = shifted - scale;" : "y[origin + i] = e * scale;")}`,
+      ),
     bindings,
     uniforms: plan.uniforms,
     grid: plan.grid,
     cost: { flops: 8 * length, bytes: 8 * length },
     reference: (inputs) => softmaxReference({ rows, width, log }, inputs),
-  };
+  }));
 }
 
 function backward(name: string, { rows, width }: SoftmaxShape, target: KernelTarget, log: boolean): Kernel {
   requireSizes(name, { rows, width });
-  const plan = rowGrid(width === 0 ? 0 : rows, width, target);
   const length = rows * width;
   const bindings = [
     { name: "y", access: "read", dtype: "f32", length },
     { name: "dy", access: "read", dtype: "f32", length },
     { name: "dx", access: "write", dtype: "f32", length },
   ] as const;
-  const share = log ? "dy[origin + i]" : "dy[origin + i] * y[origin + i]";
-  const result = log ? "dy[origin + i] - exp(y[origin + i]) * total" : "y[origin + i] * (dy[origin + i] - total)";
-  const wgsl =
-    declare(bindings, plan.uniforms, { y: plan.lane, dy: plan.lane, dx: plan.lane }) +
-    plan.main(`
-  let origin = row * params.width;
-  var share = ${plan.lane}();
-  for (var i = begin; i < end; i += stride) { share += ${share}; }
-  let total = row_sum(share);
-  for (var i = begin; i < end; i += stride) { dx[origin + i] = ${result}; }`);
-  return {
+  return heldRowKernel(name, width === 0 ? 0 : rows, width, target, (plan) => ({
     name: `${name}.${plan.variant}`,
-    wgsl,
+    wgsl:
+      plan.head +
+      declare(bindings, plan.uniforms, { y: plan.lane, dy: plan.lane, dx: plan.lane }) +
+      plan.main(
+        ({ hold, each, store }) => `${hold({ p: "y[origin + i]", g: "dy[origin + i]" })}
+    var share = ${plan.lane}();
+    ${each(log ? "share += g;" : "share += g * p;")}
+    let total = row_sum(share);
+    ${store(`dx[origin + i] = ${log ? "g - exp(p) * total" : "p * (g - total)"};`)}`,
+      ),
     bindings,
     uniforms: plan.uniforms,
     grid: plan.grid,
     cost: { flops: 4 * length, bytes: 12 * length },
     reference: (inputs) => softmaxBackwardReference({ rows, width, log }, inputs),
-  };
+  }));
 }

@@ -1,9 +1,10 @@
 import { adapterName, compare, exact } from "@distilldrive/testkit";
 import type { Tolerance } from "@distilldrive/testkit";
 import { sequenceOf, sequenceReference } from "../kernel.js";
-import type { Kernel, KernelSequence } from "../kernel.js";
+import type { Kernel, KernelSequence, KernelTarget } from "../kernel.js";
 import { runSequence } from "../launch.js";
 import type { HostArray } from "../launch.js";
+import { portableTarget, targetOf } from "../target.js";
 
 /**
  * Runs a kernel on the device and compares everything it writes with its float64 reference on the same (float32) inputs.
@@ -30,4 +31,10 @@ export async function expectAgreement(
     if (array === undefined) throw new Error(`${sequence.name}: there is no output "${name}".`);
     return array;
   };
+}
+
+/** Every kind of target whose kernels a device can run: its own, a GPU's with and without its subgroups. */
+export function targetsOf(device: GPUDevice): readonly KernelTarget[] {
+  const own = targetOf(device);
+  return [own, { ...own, class: "gpu" }, portableTarget];
 }
