@@ -64,3 +64,6 @@ export type { Conv1dOptions } from "./conv1d/conv1d.js";
 export { conv2d, conv2dGeometry } from "./conv2d/conv2d.js";
 export type { Conv2dOptions, Pair } from "./conv2d/conv2d.js";
 export type { Axis, Convolution, ImageStrides, WeightStrides } from "./convolution/geometry.js";
+export { deformableAggregation, deformableAggregationPointsBackward } from "./deformable-aggregation/deformable-aggregation.js";
+export { deformableAggregationFeaturesBackward } from "./deformable-aggregation/features-backward.js";
+export type { DeformableAggregationShape, FeatureLevel } from "./deformable-aggregation/shape.js";

@@ -17,6 +17,8 @@ export { concat, stack } from "./ops/concat.js";
 export { conv1d, conv2d } from "./ops/convolution.js";
 export type { ConvolutionOptions } from "./ops/convolution.js";
 export { cumsum } from "./ops/cumsum.js";
+export type { FeatureLevel } from "@distilldrive/kernels";
+export { deformableAggregation } from "./ops/deformable-aggregation.js";
 export {
   abs, add, broadcastTo, cast, clamp, cos, div, equal, exp, gelu, greater, greaterEqual, isFinite, less, lessEqual, log, maximum, minimum, mul, neg,
   normalCdf, pow, reciprocal, relu, rsqrt, sigmoid, sign, sin, softplus, sqrt, square, stopGradient, sub, tanh, where,

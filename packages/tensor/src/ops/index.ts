@@ -4,6 +4,7 @@ import { attentionOp } from "./attention.js";
 import { concatOp, splitOp } from "./concat.js";
 import { conv1dOps, conv2dOps } from "./convolution.js";
 import { cumsumOp } from "./cumsum.js";
+import { deformableAggregationFeaturesBackwardOp, deformableAggregationOp, deformableAggregationPointsBackwardOp } from "./deformable-aggregation.js";
 import { dropoutOp } from "./dropout.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
@@ -27,6 +28,7 @@ const ops: readonly unknown[] = [
   conv1dOps.forward, conv1dOps.backwardInput, conv1dOps.backwardWeight, conv2dOps.forward, conv2dOps.backwardInput, conv2dOps.backwardWeight,
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
+  deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
   layerNormOp, layerNormBackwardOp, layerNormParametersOp,
 ];
 
