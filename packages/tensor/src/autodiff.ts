@@ -4,6 +4,9 @@ import type { VjpContext } from "./op.js";
 import { add, broadcastTo } from "./ops/elementwise.js";
 import { sumTo } from "./ops/sum-to.js";
 import { formatType } from "./shape.js";
+import { pushSlicesInPlace } from "./transform/push-slices.js";
+import { rootsOf } from "./transform/rewrite.js";
+import { verify } from "./transform/verify.js";
 
 /**
  * Reverse-mode gradients: appends the backward pass to the graph of `loss`.
@@ -16,6 +19,23 @@ export function gradients(loss: Tensor, wrt: readonly Operand[]): readonly Tenso
   if (loss.shape.length !== 0) {
     throw new GraphError(`gradients: the loss must be a scalar, expected f32[], got ${formatType(loss.type)}. Take its sum or mean.`);
   }
+  const { graph } = loss;
+  prepareForward(loss, wrt);
+  return differentiate(graph.resolve(loss), wrt);
+}
+
+/** Rewrites the forward pass before it is differentiated, so that the backward pass gets the smaller shapes too. */
+function prepareForward(loss: Tensor, wrt: readonly Operand[]): void {
+  const { graph } = loss;
+  const read = new Set(graph.nodes.flatMap((node) => [...node.inputs]));
+  // What nothing reads so far may be a result that becomes an output later.
+  const ends = graph.nodes.filter((node) => node.op && node.outputs.every((output) => !read.has(output) && !graph.isReplaced(output)));
+  const roots = [...ends.flatMap((node) => [...node.outputs]), ...rootsOf(graph, [loss]), ...wrt.map((operand) => graph.lift(operand))];
+  pushSlicesInPlace(graph, roots);
+  verify(graph, "pushSlices");
+}
+
+function differentiate(loss: Tensor, wrt: readonly Operand[]): readonly Tensor[] {
   const { graph } = loss;
   const targets = wrt.map((operand) => graph.lift(operand));
   const wanted = nodesBetween(graph, loss.node, new Set(targets.map((target) => target.node)));

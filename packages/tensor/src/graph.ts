@@ -70,6 +70,7 @@ export class Graph {
   readonly #variables = new Map<Variable, Tensor>();
   readonly #literals = new Map<number, Tensor>();
   readonly #inputs = new Map<string, Tensor>();
+  readonly #replaced = new Map<Tensor, Tensor>();
   #scope = "";
   #randomOps = 0;
 
@@ -97,6 +98,11 @@ export class Graph {
     return tensor;
   }
 
+  /** The tensor of a variable the graph already uses. */
+  variableTensor(variable: Variable): Tensor | undefined {
+    return this.#variables.get(variable);
+  }
+
   /** A scalar inlined into the kernels that use it. */
   literal(value: number): Tensor {
     let tensor = this.#literals.get(value);
@@ -122,7 +128,46 @@ export class Graph {
     if (operand.graph !== this) {
       throw new GraphError(`graph: ${operand.toString()} belongs to another graph. Pass it in as an input or a variable.`);
     }
-    return operand;
+    return this.resolve(operand);
+  }
+
+  /** The tensor that stands for another since {@link Graph.replace}; itself where it was not replaced. */
+  resolve(tensor: Tensor): Tensor {
+    let current = tensor;
+    for (let next = this.#replaced.get(current); next; next = this.#replaced.get(current)) current = next;
+    return current;
+  }
+
+  /**
+   * From now on `now` stands for `old`: in outputs, in assignments and in ops to come. Both must have the same value; nodes
+   * that read `old` already keep it.
+   * @throws GraphError when the types differ
+   */
+  replace(old: Tensor, now: Tensor): void {
+    if (!sameShape(old.shape, now.shape) || old.dtype !== now.dtype) {
+      throw new GraphError(`replace: ${now.toString()} does not fit ${old.toString()}, expected ${formatType(old.type)}, got ${formatType(now.type)}.`);
+    }
+    if (this.resolve(now) === old) return;
+    this.#replaced.set(old, now);
+    for (const [name, value] of this.outputs) this.outputs.set(name, this.resolve(value));
+    this.mapAssignments((_, value) => this.resolve(value));
+  }
+
+  /** Whether another tensor stands for this one. */
+  isReplaced(tensor: Tensor): boolean {
+    return this.#replaced.has(tensor);
+  }
+
+  /** Appends a node of this or another graph again, with other inputs (of this graph). */
+  copy(node: Node, inputs: readonly Tensor[]): readonly Tensor[] {
+    const { source, op } = node;
+    const [first] = node.outputs;
+    if (op) return this.#append(null, op, inputs, node.attributes, node.outputs.map(({ type }) => type)).outputs;
+    if (!source || !first) throw new GraphError(`graph: ${formatNode(node)} has neither an op nor a source.`);
+    if (source.kind === "input") return [this.input(source.name, first.shape, first.dtype)];
+    if (source.kind === "variable") return [this.variable(source.variable)];
+    if (source.kind === "literal") return [this.literal(source.value)];
+    return [this.#source(source, first.type)];
   }
 
   /** Appends an op. @throws what the op's shape rule throws */
@@ -164,6 +209,17 @@ export class Graph {
   scope<Result>(name: string, body: () => Result): Result {
     const outer = this.#scope;
     this.#scope = outer === "" ? name : `${outer}/${name}`;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Runs `body` with the scope of another node, whatever the current one is. */
+  inScopeOf<Result>(node: Node, body: () => Result): Result {
+    const outer = this.#scope;
+    this.#scope = node.scope;
     try {
       return body();
     } finally {

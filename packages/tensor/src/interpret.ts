@@ -2,7 +2,7 @@ import { GraphError } from "./errors.js";
 import type { Graph, Tensor } from "./graph.js";
 import { formatNode } from "./graph.js";
 import { formatType, sizeOf } from "./shape.js";
-import type { Variable } from "./variable.js";
+import { packedLength, type Variable } from "./variable.js";
 
 /** Values the interpreter starts from. */
 export interface Bindings {
@@ -27,7 +27,7 @@ export interface Interpretation {
  */
 export function interpret(graph: Graph, bindings: Bindings = {}, keep: readonly Tensor[] = []): Interpretation {
   const values = new Map<Tensor, Float64Array>();
-  const wanted = [...keep, ...graph.outputs.values(), ...graph.assignments.map(({ value }) => value)];
+  const wanted = [...keep.map((tensor) => graph.resolve(tensor)), ...graph.outputs.values(), ...graph.assignments.map(({ value }) => value)];
   const needed = new Set(wanted.map((tensor) => tensor.node));
   for (let id = graph.nodes.length - 1; id >= 0; id--) {
     const node = graph.nodes[id];
@@ -51,7 +51,7 @@ export function interpret(graph: Graph, bindings: Bindings = {}, keep: readonly 
             ? source.data
             : source.kind === "input"
               ? bindings.inputs?.[source.name]
-              : bindings.variables?.get(source.variable);
+              : valueOfVariable(source.variable, bindings.variables);
       if (data?.length !== sizeOf(first.shape)) {
         throw new GraphError(
           `interpret: ${formatNode(node)} has no fitting value, expected ${formatType(first.type)}, got ${data ? `${data.length} numbers` : "nothing"}.`,
@@ -79,6 +79,21 @@ export function interpret(graph: Graph, bindings: Bindings = {}, keep: readonly 
         target.node.source?.kind === "variable" ? [[target.node.source.variable, valueOf(value)] as const] : [],
       ),
     ),
-    valueOf,
+    valueOf: (tensor) => valueOf(graph.resolve(tensor)),
   };
+}
+
+/** A variable's value; a packed one is put together from its parts where it is not given itself. */
+function valueOfVariable(variable: Variable, values: Bindings["variables"]): ArrayLike<number> | undefined {
+  const given = values?.get(variable);
+  if (given !== undefined || variable.parts.length === 0) return given;
+  const whole = new Float64Array(sizeOf(variable.shape));
+  let offset = 0;
+  for (const part of variable.parts) {
+    const value = values?.get(part);
+    if (!value) return undefined;
+    whole.set(Float64Array.from(value), offset);
+    offset += packedLength(part.shape);
+  }
+  return whole;
 }

@@ -1,9 +1,10 @@
 import { lawRuns } from "@distilldrive/testkit";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AnyOp } from "./op.js";
 import { allOps } from "./ops/index.js";
 import { type Device, openDevice } from "./run/device.js";
+import { checkAlong } from "./testing/along-law.js";
 import { checkForward, checkGradient, drawCase } from "./testing/laws.js";
 
 /** Random cases an op; the nightly run raises it. */
@@ -25,5 +26,17 @@ describe("op laws [gpu]", () => {
     if (!("none" in op.vjp)) {
       test(`${op.name}: its gradient is right, and the device computes it`, () => cases(op, (g) => checkGradient(device, op, drawCase(op, g))));
     }
+  }
+});
+
+describe("independence laws", () => {
+  for (const op of allOps.filter(({ along }) => along !== undefined)) {
+    test(`${op.name}: parts of its inputs give parts of its result`, () => {
+      let axes = 0;
+      fc.assert(fc.property(fc.gen(), (g) => {
+        axes += checkAlong(op, drawCase(op, g));
+      }), lawRuns({ runs: 100, name: op.name }));
+      expect(axes).toBeGreaterThan(0);
+    });
   }
 });

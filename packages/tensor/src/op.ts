@@ -89,6 +89,14 @@ export type Vjp<Attributes> =
     }
   | { readonly none: string };
 
+/** What an op needs of its inputs to compute some positions of an output axis only. */
+export interface Along<Attributes> {
+  /** By input: the axis whose positions go with those of the output axis; null where the input is needed whole. */
+  readonly inputs: readonly (number | null)[];
+  /** The attributes for `size` positions, where they depend on the shape. */
+  readonly attributes?: (size: number) => Attributes;
+}
+
 /** Everything there is to know about an op, in one record. */
 export interface OpDefinition<Attributes> {
   readonly name: string;
@@ -108,6 +116,11 @@ export interface OpDefinition<Attributes> {
   ) => readonly Float64Array[];
   readonly lower: Lowering<Attributes>;
   readonly vjp: Vjp<Attributes>;
+  /**
+   * What computing some positions along an axis of the first output (and of others of its shape) takes: the op on those
+   * positions of its inputs gives exactly those positions of its results. undefined (or no such function): everything. The compiler then computes only what is read.
+   */
+  readonly along?: (axis: number, inputs: readonly TensorType[], attributes: Attributes) => Along<Attributes> | undefined;
   readonly cost: (inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: Attributes) => Cost;
   readonly tolerance: (inputs: readonly TensorType[], attributes: Attributes) => NamedTolerance;
   /** What to try the op on. */

@@ -43,6 +43,8 @@ export const attentionOp: OpDefinition<AttentionAttributes> = defineKernelOp({
   },
   kernels: ({ target, inputs, attributes }) =>
     renameTensors(sequenceOf(attentionKernels.forward(optionsOf(inputs, attributes), target)), optionalNames(attributes, "optional")),
+  // Dropout counts weights by their place among all queries, so with it the queries stay together.
+  along: (axis, inputs, { dropout }) => (axis === 1 && dropout === 0 ? { inputs: inputs.map((_, position) => (position === 0 ? 1 : null)) } : undefined),
   vjp: {
     saves: ["q", "k", "v", "out", "logSumExp"],
     differentiable: ["out"],

@@ -30,6 +30,7 @@ export const concatOp: OpDefinition<Joined> = defineKernelOp({
     const total = inputs.reduce((sum, { shape }) => sum + (shape[axis] ?? 0), 0);
     return [typeOf(first.shape.map((n, i) => (i === axis ? total : n)), first.dtype)];
   },
+  along: (along, inputs, { axis }) => (along === axis ? undefined : { inputs: inputs.map(() => along) }),
   kernels: ({ target, inputs, attributes: { axis } }) => concatKernel(widthsOf(inputs, axis), target),
   vjp: {
     saves: [],

@@ -63,6 +63,15 @@ export function elementwise<Attributes extends object = None>(spec: Elementwise<
           },
         }
       : { none: spec.none ?? "piecewise constant" },
+    along: (axis, inputs) => {
+      const rank = broadcastShapes(spec.name, ...inputs.map((input) => input.shape)).length;
+      return {
+        inputs: inputs.map(({ shape }) => {
+          const own = axis - rank + shape.length;
+          return own < 0 || shape[own] === 1 ? null : own;
+        }),
+      };
+    },
     cost: (inputs, outputs): Cost => ({ flops: (spec.flops ?? 1) * sizeOf(outputs[0]?.shape ?? []), bytes: bytesOf(inputs, outputs) }),
     tolerance: () => spec.tolerance ?? "f32",
     samples: (draw): Sample<Attributes> => {

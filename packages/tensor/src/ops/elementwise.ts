@@ -310,6 +310,13 @@ const broadcastToOp: OpDefinition<{ readonly shape: Shape }> = {
     broadcastShapes("broadcastTo", x?.shape ?? [], shape);
     return [typeOf(shape)];
   },
+  along: (axis, [x], { shape }) => {
+    const own = axis - shape.length + (x?.shape.length ?? 0);
+    return {
+      inputs: [own < 0 || x?.shape[own] === 1 ? null : own],
+      attributes: (size) => ({ shape: shape.map((n, i) => (i === axis ? size : n)) }),
+    };
+  },
   samples: (draw) => {
     const shape = [draw.size(8), draw.size(8), draw.size(20)];
     return { inputs: [typeOf(shape.map((n) => (draw.boolean() ? 1 : n)).slice(draw.integer(0, 2)))], attributes: { shape } };

@@ -2,20 +2,30 @@ import { type KernelSequence, matmulPlan, ShapeError } from "@distilldrive/kerne
 import { applyOp, graphOf, type Operand, type Tensor } from "../graph.js";
 import type { Draw, OpDefinition, Sample } from "../op.js";
 import { formatType, sameShape, sizeOf, type TensorType, typeOf } from "../shape.js";
-import { greater, mul } from "./elementwise.js";
+import { dropoutOp } from "./dropout.js";
+import { add, exp, greater, mul, normalCdf, square } from "./elementwise.js";
 import { defineKernelOp, renameTensors } from "./kernel-op.js";
 import { sum } from "./reduce.js";
 import { reshape } from "./reshape.js";
 
-/** Variants of a matrix product. */
-interface MatmulAttributes {
+/**
+ * Variants of a matrix product and its epilogue, out = dropout(activation(scale * (a b) + bias)) + residual.
+ * The inputs the epilogue reads follow a and b in the order bias, residual, key: those that are asked for.
+ */
+export interface MatmulAttributes {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
   /** Sums over the batch as well: the result has batch 1. */
   readonly reduceBatch: boolean;
-  /** A third input [N] is added to every row. */
+  /** The next input [N] is added to every row. */
   readonly bias: boolean;
-  readonly activation: "none" | "relu";
+  readonly activation: "none" | "relu" | "gelu";
+  /** The next input, of the output's shape, is added last. Default false. */
+  readonly residual?: boolean;
+  /** Factor of the product. Default 1. */
+  readonly scale?: number;
+  /** Drops elements after the activation exactly as a dropout op of these attributes would; the last input is its key u32[4]. Default none. */
+  readonly dropout?: { readonly rate: number; readonly opId: number };
 }
 
 interface Sizes {
@@ -43,14 +53,22 @@ function sizesOf(a: TensorType | undefined, b: TensorType | undefined, { transpo
   };
 }
 
+/** The epilogue's inputs by name, in the order of the op's inputs. */
+function epilogueInputs<T>(inputs: readonly T[], { bias, residual = false, dropout }: MatmulAttributes): { bias: T | undefined; residual: T | undefined; key: T | undefined } {
+  const rest = inputs.slice(2);
+  return { bias: bias ? rest.shift() : undefined, residual: residual ? rest.shift() : undefined, key: dropout ? rest.shift() : undefined };
+}
+
 const plain = { transposeA: false, transposeB: false, reduceBatch: false, bias: false, activation: "none" } as const;
 
-/** y = activation(a b + bias) for every batch; operands [B or 1, M, K] and [B or 1, K, N], stored transposed where said. */
+/** y = dropout(activation(scale * (a b) + bias)) + residual for every batch; operands [B or 1, M, K] and [B or 1, K, N], stored transposed where said. */
 export const matmulOp: OpDefinition<MatmulAttributes> = defineKernelOp({
   name: "matmul",
-  inputs: ["a", "b", "bias..."],
+  inputs: ["a", "b", "epilogue..."],
   outputs: ["out"],
-  shape: ([a, b, bias], attributes) => {
+  shape: (inputs, attributes) => {
+    const [a, b] = inputs;
+    const { bias, residual, key } = epilogueInputs(inputs, attributes);
     const { batch, m, n, k, kOfB, batchA, batchB } = sizesOf(a, b, attributes);
     const got = `${a ? formatType(a) : ""}${attributes.transposeA ? "ᵀ" : ""} x ${b ? formatType(b) : ""}${attributes.transposeB ? "ᵀ" : ""}`;
     if (a?.shape.length !== 3 || b?.shape.length !== 3) throw new ShapeError(`matmul: wrong number of axes, expected [B, M, K] and [B, K, N], got ${got}. Reshape the operands.`);
@@ -60,28 +78,44 @@ export const matmulOp: OpDefinition<MatmulAttributes> = defineKernelOp({
       if (!ok) throw new ShapeError(`matmul: batch sizes differ, expected equal sizes or 1, got ${got}.`);
     }
     if (attributes.bias && !sameShape(bias?.shape ?? [], [n])) throw new ShapeError(`matmul: bias does not fit, expected f32[${n}], got ${bias ? formatType(bias) : "nothing"}.`);
-    return [typeOf([attributes.reduceBatch ? 1 : batch, m, n])];
+    const out = [attributes.reduceBatch ? 1 : batch, m, n];
+    if (attributes.residual && !sameShape(residual?.shape ?? [], out)) throw new ShapeError(`matmul: residual does not fit, expected f32[${out.join(", ")}], got ${residual ? formatType(residual) : "nothing"}.`);
+    if (attributes.dropout && !(key?.dtype === "u32" && sameShape(key.shape, [4]))) throw new ShapeError(`matmul: dropout key does not fit, expected u32[4], got ${key ? formatType(key) : "nothing"}. Pass the run's random key.`);
+    return [typeOf(out)];
   },
-  kernels: ({ target, inputs: [a, b], attributes }): KernelSequence => {
-    const { transposeA, transposeB, reduceBatch, bias, activation } = attributes;
+  kernels: ({ target, inputs, attributes }): KernelSequence => {
+    const [a, b] = inputs;
+    const { transposeA, transposeB, reduceBatch, bias, activation, residual = false, scale = 1, dropout } = attributes;
     const { batch, m, n, k, batchA, batchB } = sizesOf(a, b, attributes);
-    const sequence = matmulPlan({ batch, m, n, k, transposeA, transposeB, batchA, batchB, reduceBatch, epilogue: { bias, activation } }, target);
-    return renameTensors(sequence, { bias: "bias0" });
+    const sequence = matmulPlan({ batch, m, n, k, transposeA, transposeB, batchA, batchB, reduceBatch, epilogue: { bias, activation, residual, scale, ...(dropout ? { dropout } : {}) } }, target);
+    const read = Object.entries(epilogueInputs(inputs, attributes)).filter(([, type]) => type !== undefined);
+    return renameTensors(sequence, Object.fromEntries(read.map(([name], i) => [name, `epilogue${i}`])));
+  },
+  along: (axis, inputs, attributes) => {
+    const [a, b] = inputs;
+    const { batchA, batchB } = sizesOf(a, b, attributes);
+    // Rows of the result come from rows of a. Columns and batches could be cut too, but nobody reads only some of them.
+    // Dropout counts its random numbers by element of the whole result.
+    if (axis !== 1 || attributes.reduceBatch || attributes.dropout || !(batchA || batchB)) return undefined;
+    const residual = attributes.residual ? 2 + Number(attributes.bias) : -1;
+    return { inputs: inputs.map((_, position) => (position === 0 ? (attributes.transposeA ? 2 : 1) : position === residual ? 1 : null)) };
   },
   vjp: {
-    saves: ["a", "b", "out"],
+    saves: ["a", "b", "epilogue...", "out"],
     recompute: "costly",
-    rule: ({ inputs: [a, b], outputs: [out], cotangents: [dy], attributes, needs }) => {
+    rule: ({ inputs, outputs: [out], cotangents: [dy], attributes, needs }) => {
+      const [a, b] = inputs;
       if (!a || !b || !out || !dy) return [];
-      const { transposeA: ta, transposeB: tb, reduceBatch } = attributes;
+      const { transposeA: ta, transposeB: tb, reduceBatch, scale = 1 } = attributes;
       const { batchA, batchB, n } = sizesOf(a.type, b.type, attributes);
-      const dz = attributes.activation === "relu" ? mul(dy, greater(out, 0)) : dy;
+      const dz = sumGradient(inputs, out, dy, attributes);
       const product = (x: Tensor, y: Tensor, transposeA: boolean, transposeB: boolean, own: boolean): Tensor =>
-        applyOp(matmulOp, [x, y], { ...plain, transposeA, transposeB, reduceBatch: !own && !reduceBatch });
+        applyOp(matmulOp, [x, y], { ...plain, transposeA, transposeB, reduceBatch: !own && !reduceBatch, ...(scale === 1 ? {} : { scale }) });
       return [
         needs[0] ? (ta ? product(b, dz, tb, true, batchA) : product(dz, b, false, !tb, batchA)) : undefined,
         needs[1] ? (tb ? product(dz, a, true, ta, batchB) : product(a, dz, !ta, false, batchB)) : undefined,
-        needs[2] ? sum(reshape(dz, [-1, n]), { axes: [0] }) : undefined,
+        ...(attributes.bias ? [needs[2] ? sum(reshape(dz, [-1, n]), { axes: [0] }) : undefined] : []),
+        ...(attributes.residual ? [dy] : []),
       ];
     },
   },
@@ -89,9 +123,30 @@ export const matmulOp: OpDefinition<MatmulAttributes> = defineKernelOp({
   samples: (draw) => matmulSample(draw),
 });
 
+/**
+ * Gradient to scale * (a b) + bias from the gradient to the result. The mask of dropout is drawn again. relu reads its mask off
+ * the result (where dropout made a zero of it, the gradient is zero anyhow); where a residual hides it, and for gelu, the product
+ * is computed again, since keeping it would cost every forward pass a tensor that inference never reads.
+ */
+function sumGradient(inputs: readonly Tensor[], out: Tensor, dy: Tensor, attributes: MatmulAttributes): Tensor {
+  const { activation, residual = false, dropout, scale = 1, transposeA, transposeB, reduceBatch, bias } = attributes;
+  const given = epilogueInputs(inputs, attributes);
+  const dh = dropout && given.key ? applyOp(dropoutOp, [dy, given.key], dropout) : dy;
+  if (activation === "none") return dh;
+  if (activation === "relu" && !residual) return mul(dh, greater(out, 0));
+  const operands = [...inputs.slice(0, 2), ...(given.bias ? [given.bias] : [])];
+  const z = applyOp(matmulOp, operands, { ...plain, transposeA, transposeB, reduceBatch, bias, ...(scale === 1 ? {} : { scale }) });
+  if (activation === "relu") return mul(dh, greater(z, 0));
+  const density = mul(exp(mul(square(z), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+  return mul(dh, add(normalCdf(z), mul(z, density)));
+}
+
 function matmulSample(draw: Draw): Sample<MatmulAttributes> {
   const [batch, m, n, k] = [draw.size(4), draw.size(40), draw.size(40), draw.size(40)];
-  const [transposeA, transposeB, bias] = [draw.boolean(), draw.boolean(), draw.boolean()];
+  const [transposeA, transposeB, bias, residual] = [draw.boolean(), draw.boolean(), draw.boolean(), draw.boolean()];
+  const activation = draw.pick(["none", "relu", "gelu"] as const);
+  const scale = draw.pick([1, 1, 0.25]);
+  const rate = draw.pick([0, 0, 0.4]);
   const reduceBatch = !bias && draw.integer(0, 3) === 0;
   const shared = reduceBatch ? "none" : draw.pick(["none", "a", "b"] as const);
   const a = transposeA ? [k, m] : [m, k];
@@ -101,8 +156,14 @@ function matmulSample(draw: Draw): Sample<MatmulAttributes> {
       { ...typeOf([shared === "a" ? 1 : batch, ...a]), range: [-1, 1] },
       { ...typeOf([shared === "b" ? 1 : batch, ...b]), range: [-1, 1] },
       ...(bias ? [typeOf([n])] : []),
+      ...(residual ? [typeOf([reduceBatch ? 1 : batch, m, n])] : []),
+      ...(rate > 0 ? [{ ...typeOf([4], "u32"), range: [0, 100000] } as const] : []),
     ],
-    attributes: { transposeA, transposeB, reduceBatch, bias, activation: draw.boolean() ? "relu" : "none" },
+    attributes: {
+      transposeA, transposeB, reduceBatch, bias, activation, residual,
+      ...(scale === 1 ? {} : { scale }),
+      ...(rate > 0 ? { dropout: { rate, opId: draw.integer(0, 9) } } : {}),
+    },
   };
 }
 
@@ -114,11 +175,17 @@ export interface MatmulOptions {
   readonly transposeB?: boolean;
   /** [N], added to every row. */
   readonly bias?: Operand;
-  readonly activation?: "none" | "relu";
+  readonly activation?: "none" | "relu" | "gelu";
+  /** [..., M, N], added last. */
+  readonly residual?: Tensor;
+  /** Factor of the product, default 1. */
+  readonly scale?: number;
+  /** Dropout after the activation; `key` is the run's random key u32[4]. A rate of 0 is no dropout. */
+  readonly dropout?: { readonly rate: number; readonly key: Tensor };
 }
 
 /**
- * Matrix product with optional bias and activation in the same kernel.
+ * Matrix product and what usually follows it in the same kernel: dropout(activation(scale * (a b) + bias)) + residual.
  * @param a [..., M, K]
  * @param b [..., K, N] with the batch axes of `a`, or [K, N] for all batches
  * @returns [..., M, N]
@@ -130,7 +197,7 @@ export function matmul(a: Operand, b: Operand, options: MatmulOptions = {}): Ten
   for (const [name, operand] of [["a", left], ["b", right]] as const) {
     if (operand.shape.length < 2) throw new ShapeError(`matmul: ${name} has too few axes, expected at least two, got ${formatType(operand.type)}. Use expandDims.`);
   }
-  const { transposeA = false, transposeB = false, bias, activation = "none" } = options;
+  const { transposeA = false, transposeB = false, bias, activation = "none", residual, scale = 1, dropout } = options;
   const batchShape = left.shape.length >= right.shape.length ? left.shape.slice(0, -2) : right.shape.slice(0, -2);
   const batchOf = (x: Tensor): number => sizeOf(x.shape.slice(0, -2));
   const equalBatches = [left, right].every((x) => x.shape.length === 2 || sameShape(x.shape.slice(0, -2), batchShape));
@@ -139,9 +206,20 @@ export function matmul(a: Operand, b: Operand, options: MatmulOptions = {}): Ten
   const tall = right.shape.length === 2 && !transposeA;
   const a3 = tall ? reshape(left, [1, sizeOf(left.shape.slice(0, -1)), left.at(-1)]) : reshape(left, [batchOf(left), left.at(-2), left.at(-1)]);
   const b3 = reshape(right, [batchOf(right), right.at(-2), right.at(-1)]);
-  const attributes = { transposeA, transposeB, reduceBatch: false, bias: bias !== undefined, activation };
-  const out = applyOp(matmulOp, [a3, b3, ...(bias === undefined ? [] : [bias])], attributes);
   const rows = transposeA ? left.at(-1) : left.at(-2);
+  const drops = dropout !== undefined && dropout.rate > 0;
+  const attributes: MatmulAttributes = {
+    transposeA, transposeB, reduceBatch: false, bias: bias !== undefined, activation,
+    ...(residual === undefined ? {} : { residual: true }),
+    ...(scale === 1 ? {} : { scale }),
+    ...(drops ? { dropout: { rate: dropout.rate, opId: graph.nextRandomOp() } } : {}),
+  };
+  const extra = [
+    ...(bias === undefined ? [] : [bias]),
+    ...(residual === undefined ? [] : [reshape(residual, tall ? [1, a3.at(1), residual.at(-1)] : [Math.max(a3.at(0), b3.at(0)), rows, residual.at(-1)])]),
+    ...(drops ? [dropout.key] : []),
+  ];
+  const out = applyOp(matmulOp, [a3, b3, ...extra], attributes);
   return reshape(out, [...batchShape, rows, out.at(-1)]);
 }
 

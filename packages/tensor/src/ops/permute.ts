@@ -10,6 +10,7 @@ export const permuteOp: OpDefinition<{ readonly order: readonly number[] }> = de
   inputs: ["x"],
   outputs: ["y"],
   shape: ([x], { order }) => [typeOf(order.map((axis) => x?.shape[axis] ?? 0), x?.dtype)],
+  along: (axis, _, { order }) => ({ inputs: [order[axis] ?? null] }),
   kernels: ({ target, inputs: [x], attributes: { order } }) => permuteKernel({ shape: x?.shape ?? [], order }, target),
   vjp: {
     saves: [],

@@ -10,6 +10,8 @@ export const sliceOp: OpDefinition<{ readonly start: Shape; readonly size: Shape
   inputs: ["x"],
   outputs: ["y"],
   shape: ([x], { size }) => [typeOf(size, x?.dtype)],
+  along: (axis, [x], { start, size }) =>
+    size[axis] === x?.shape[axis] ? { inputs: [axis], attributes: (positions) => ({ start, size: size.map((n, i) => (i === axis ? positions : n)) }) } : undefined,
   kernels: ({ target, inputs: [x], attributes: { start, size } }) => sliceKernel({ shape: x?.shape ?? [], start, size }, target),
   vjp: {
     saves: [],

@@ -29,6 +29,7 @@ function pair(name: string, forward: typeof softmaxKernel, backward: typeof soft
     inputs: ["x"],
     outputs: ["y"],
     shape: ([x]) => [typeOf(x?.shape ?? [])],
+    along: (axis, [x]) => (axis < (x?.shape.length ?? 0) - 1 ? { inputs: [axis] } : undefined),
     kernels: ({ target, inputs: [x] }) => forward(rows(x), target),
     vjp: {
       saves: ["y"],

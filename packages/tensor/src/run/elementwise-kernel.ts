@@ -12,7 +12,7 @@ const workgroupSize = 64;
  * Writes the kernel of a fused group. Axes that all inputs walk alike are merged, sizes and strides are uniforms, so
  * the WGSL text depends only on the expressions and on which merged axes each input is broadcast along.
  */
-export function elementwiseKernel(group: FusedGroup, resolve: (tensor: Tensor) => Tensor): Kernel {
+export function elementwiseKernel(group: FusedGroup): Kernel {
   const shape = group.output.shape;
   const { dims, strides } = mergeAxes(
     shape,
@@ -67,8 +67,7 @@ export function elementwiseKernel(group: FusedGroup, resolve: (tensor: Tensor) =
   });
 
   const inside = new Set(group.nodes);
-  const reference = (operand: Tensor): string => {
-    const tensor = resolve(operand);
+  const reference = (tensor: Tensor): string => {
     if (tensor.node.source?.kind === "literal") return `T(${literal(tensor.node.source.value)})`;
     if (inside.has(tensor.node)) return `t${group.nodes.indexOf(tensor.node)}`;
     const name = names.get(tensor);
@@ -105,7 +104,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       flops: group.nodes.reduce((flops, node) => flops + (node.op?.cost(node.inputs.map((t) => t.type), node.outputs.map((t) => t.type), node.attributes as never).flops ?? 0), 0),
       bytes: bytesOf(group.inputs.map((input) => input.type), [group.output.type]),
     },
-    reference: (arrays) => ({ y: evaluate(group, resolve, arrays) }),
+    reference: (arrays) => ({ y: evaluate(group, arrays) }),
   };
 }
 
@@ -148,12 +147,11 @@ function mergeAxes(shape: Shape, inputs: readonly Shape[]): { dims: number[]; st
   return { dims, strides };
 }
 
-function evaluate(group: FusedGroup, resolve: (tensor: Tensor) => Tensor, arrays: Arrays): Float64Array {
+function evaluate(group: FusedGroup, arrays: Arrays): Float64Array {
   const values = new Map<Tensor, Float64Array>();
   group.inputs.forEach((input, position) => values.set(input, arrays[`x${position}`] ?? new Float64Array(0)));
   for (const node of group.nodes) {
-    const inputs = node.inputs.map((operand) => {
-      const tensor = resolve(operand);
+    const inputs = node.inputs.map((tensor) => {
       const { source } = tensor.node;
       return source?.kind === "literal" ? Float64Array.of(source.value) : (values.get(tensor) ?? new Float64Array(0));
     });

@@ -4,7 +4,8 @@ import type { Graph, Node, Tensor } from "../graph.js";
 import { expandNames } from "../op.js";
 import { sizeOf } from "../shape.js";
 import { fuse, type Step } from "../transform/fuse.js";
-import { simplify } from "../transform/simplify.js";
+import { optimize } from "../transform/optimize.js";
+import { liveNodes } from "../transform/rewrite.js";
 import type { Variable } from "../variable.js";
 import { elementwiseKernel } from "./elementwise-kernel.js";
 
@@ -79,28 +80,37 @@ export function planProgram(graph: Graph, target: KernelTarget, options: PlanOpt
 }
 
 class Planner {
-  readonly keep: readonly Tensor[];
+  readonly graph: Graph;
+  /** Kept tensors of the traced graph, and what stands for them. */
+  readonly keep: ReadonlyMap<Tensor, Tensor>;
   readonly assignments: Graph["assignments"];
   readonly #storages: Storage[] = [];
   readonly #storageOf = new Map<Tensor, Storage>();
   readonly #launches: Launch[] = [];
   readonly #inputs: { name: string; storage: Storage }[] = [];
-  readonly #simplified;
+  readonly #nodes: readonly Node[];
   readonly #steps: readonly Step[];
   readonly #saved = new Map<Tensor, Storage>();
   readonly #lastReader = new Map<Tensor, number>();
 
   constructor(
-    readonly graph: Graph,
+    traced: Graph,
     readonly target: KernelTarget,
     { fused = true, keep = [], assign = true }: PlanOptions,
   ) {
-    this.keep = keep;
-    this.assignments = assign ? graph.assignments : [];
-    const roots = [...graph.outputs.values(), ...this.assignments.map(({ value }) => value), ...keep];
-    this.#simplified = simplify(graph, roots);
-    const kept = new Set(fused ? roots.map((root) => this.#resolve(root)) : graph.nodes.flatMap((node) => node.outputs));
-    const steps = fuse(this.#simplified, kept, target.limits.maxStorageBuffersPerShaderStage - 1);
+    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused });
+    this.graph = graph;
+    this.assignments = graph.assignments;
+    this.keep = new Map(
+      keep.flatMap((tensor) => {
+        const now = resolve(tensor);
+        return now ? [[tensor, now] as const] : [];
+      }),
+    );
+    const roots = [...graph.outputs.values(), ...this.assignments.map(({ value }) => value), ...this.keep.values()];
+    this.#nodes = liveNodes(graph, roots);
+    const kept = new Set(fused ? roots : this.#nodes.flatMap((node) => node.outputs));
+    const steps = fuse(this.#nodes, kept, target.limits.maxStorageBuffersPerShaderStage - 1);
     this.#steps = overwritingLast(steps);
   }
 
@@ -111,7 +121,7 @@ class Planner {
     this.#steps.forEach((step, position) => {
       if (step.kind === "view") this.#view(step.node);
       else if (step.kind === "op") this.#op(step.node, position);
-      else this.#launch(sequenceOf(elementwiseKernel(step, this.#resolve)), step.nodes.at(-1), {
+      else this.#launch(sequenceOf(elementwiseKernel(step)), step.nodes.at(-1), {
         ...Object.fromEntries(step.inputs.map((input, i) => [`x${i}`, this.#storage(input)])),
         y: this.#create(step.output),
       });
@@ -119,11 +129,9 @@ class Planner {
     this.#assign();
     return this.#finish(
       new Map([...this.graph.outputs].map(([name, tensor]) => [name, this.#output(tensor)])),
-      new Map(this.keep.map((tensor) => [tensor, this.#output(tensor)])),
+      new Map([...this.keep].map(([tensor, now]) => [tensor, this.#output(now)])),
     );
   }
-
-  readonly #resolve = (tensor: Tensor): Tensor => this.#simplified.resolve(tensor);
 
   #newStorage(length: number, dtype: DType, home: Home): Storage {
     const storage: Storage = { id: this.#storages.length, dtype, length, home, first: Number.POSITIVE_INFINITY, last: -1 };
@@ -137,8 +145,7 @@ class Planner {
     return storage;
   }
 
-  #storage(operand: Tensor): Storage {
-    const tensor = this.#resolve(operand);
+  #storage(tensor: Tensor): Storage {
     const known = this.#storageOf.get(tensor);
     if (known) return known;
     const { source } = tensor.node;
@@ -149,7 +156,7 @@ class Planner {
   }
 
   #placeSources(): void {
-    for (const node of this.#simplified.nodes) {
+    for (const node of this.#nodes) {
       const [tensor] = node.outputs;
       const { source } = node;
       if (!tensor || !source || source.kind === "literal") continue;
@@ -169,7 +176,7 @@ class Planner {
     const base = new Map<Tensor, Tensor>();
     const baseOf = (tensor: Tensor): Tensor => base.get(tensor) ?? tensor;
     this.#steps.forEach((step, position) => {
-      const inputs = step.kind === "fused" ? step.inputs : step.node.inputs.map(this.#resolve);
+      const inputs = step.kind === "fused" ? step.inputs : step.node.inputs;
       if (step.kind === "view") {
         const [output] = step.node.outputs;
         const [input] = inputs;
@@ -177,8 +184,23 @@ class Planner {
       }
       for (const input of inputs) this.#lastReader.set(baseOf(input), position);
     });
-    const forever = [...this.graph.outputs.values(), ...this.keep].map(this.#resolve);
-    for (const tensor of forever) this.#lastReader.set(baseOf(tensor), Number.POSITIVE_INFINITY);
+    // Assigned values that are variables themselves are copied at the very end.
+    const copied = this.assignments.map(({ value }) => baseOf(value)).filter(({ node }) => node.source?.kind === "variable");
+    const forever = [...this.graph.outputs.values(), ...this.keep.values()];
+    for (const tensor of [...forever, ...copied]) this.#lastReader.set(baseOf(tensor), Number.POSITIVE_INFINITY);
+    this.#shareReadersWithPacks();
+  }
+
+  /** Whoever reads a part of a packed variable reads the whole, and the other way round. */
+  #shareReadersWithPacks(): void {
+    for (const node of this.graph.nodes) {
+      const [tensor] = node.outputs;
+      if (!tensor || node.source?.kind !== "variable") continue;
+      const parts = partsOf(tensor);
+      if (parts.length === 0) continue;
+      const last = Math.max(...[tensor, ...parts].map((each) => this.#lastReader.get(each) ?? -1));
+      for (const each of [tensor, ...parts]) this.#lastReader.set(each, last);
+    }
   }
 
   #view(node: Node): void {
@@ -211,7 +233,7 @@ class Planner {
         return;
       }
       const source = this.#storage(input);
-      if (this.#mayOverwrite(this.#resolve(input), source, output, position)) this.#storageOf.set(output, source);
+      if (this.#mayOverwrite(input, source, output, position)) this.#storageOf.set(output, source);
       else {
         const copy = this.#create(output);
         this.#launch(sequenceOf(copyKernel(copy, this.target)), node, { x: source, y: copy });
@@ -226,7 +248,7 @@ class Planner {
     if ((this.#lastReader.get(input) ?? position) > position) return false;
     if (storage.home.kind === "arena") return true;
     if (storage.home.kind !== "variable") return false;
-    return this.assignments.some(({ target, value }) => this.#storageOf.get(target) === storage && this.#resolve(value) === output);
+    return this.assignments.some(({ target, value }) => this.#storageOf.get(target) === storage && value === output);
   }
 
   #launch(sequence: KernelSequence, node: Node | undefined, named: Readonly<Record<string, Storage>>): void {
@@ -258,7 +280,8 @@ class Planner {
     const overwritten = new Set(pending.map(({ to }) => to));
     const copy = (from: Storage, to: Storage): void => this.#launch(sequenceOf(copyKernel(to, this.target)), undefined, { x: from, y: to });
     const safe = pending.map(({ to, from }) => {
-      if (!overwritten.has(from)) return { to, from };
+      // Variables may share a buffer, which no dispatch may both read and write.
+      if (!overwritten.has(from) && from.home.kind !== "variable") return { to, from };
       const saved = this.#newStorage(from.length, from.dtype, { kind: "arena" });
       copy(from, saved);
       return { to, from: saved };
@@ -268,8 +291,8 @@ class Planner {
 
   /** Outputs that are variables as they were before the run are copied before anything overwrites them. */
   #saveOldValues(): void {
-    const assigned = new Set(this.assignments.map(({ target }) => target));
-    for (const tensor of [...this.graph.outputs.values(), ...this.keep]) {
+    const assigned = new Set(this.assignments.flatMap(({ target }) => [target, ...partsOf(target)]));
+    for (const tensor of [...this.graph.outputs.values(), ...this.keep.values()]) {
       if (!assigned.has(tensor) || this.#saved.has(tensor)) continue;
       const saved = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, { kind: "output" });
       this.#saved.set(tensor, saved);
@@ -307,6 +330,12 @@ class Planner {
         ].join("\n"),
     };
   }
+}
+
+/** Tensors of the parts of a packed variable, as far as its graph uses them. */
+function partsOf({ graph, node }: Tensor): Tensor[] {
+  if (node.source?.kind !== "variable") return [];
+  return node.source.variable.parts.flatMap((part) => graph.variableTensor(part) ?? []);
 }
 
 function mebibytes(bytes: number): string {

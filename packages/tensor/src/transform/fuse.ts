@@ -1,6 +1,5 @@
 import type { Node, Tensor } from "../graph.js";
 import { sizeOf } from "../shape.js";
-import type { Simplified } from "./simplify.js";
 
 /** A chain of elementwise nodes that becomes one kernel: everything but the root's output stays in registers. */
 export interface FusedGroup {
@@ -20,11 +19,11 @@ export type Step = FusedGroup | { readonly kind: "op"; readonly node: Node } | {
  * outside needs its value. A smaller node joins a larger group too (it is recomputed per element) unless it is costly.
  * @param maxInputs storage buffers a kernel may read
  */
-export function fuse(graph: Simplified, kept: ReadonlySet<Tensor>, maxInputs: number): readonly Step[] {
+export function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>, maxInputs: number): readonly Step[] {
   const consumers = new Map<Node, Node[]>();
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     for (const input of node.inputs) {
-      const producer = graph.resolve(input).node;
+      const producer = input.node;
       const list = consumers.get(producer);
       if (list) list.push(node);
       else consumers.set(producer, [node]);
@@ -32,7 +31,7 @@ export function fuse(graph: Simplified, kept: ReadonlySet<Tensor>, maxInputs: nu
   }
   const rootOf = new Map<Node, Node>();
   const members = new Map<Node, Node[]>();
-  for (const node of [...graph.nodes].reverse()) {
+  for (const node of [...nodes].reverse()) {
     if (node.op?.lower.kind !== "elementwise") continue;
     const users = consumers.get(node) ?? [];
     const [first] = users;
@@ -44,7 +43,7 @@ export function fuse(graph: Simplified, kept: ReadonlySet<Tensor>, maxInputs: nu
       !node.outputs.some((output) => kept.has(output)) &&
       users.every((user) => rootOf.get(user) === root) &&
       fits(node, root) &&
-      externalInputs([...group, node], graph).length <= maxInputs
+      externalInputs([...group, node]).length <= maxInputs
     ) {
       rootOf.set(node, root);
       group.push(node);
@@ -54,7 +53,7 @@ export function fuse(graph: Simplified, kept: ReadonlySet<Tensor>, maxInputs: nu
     }
   }
   const steps: Step[] = [];
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     if (node.source) continue;
     const kind = node.op?.lower.kind;
     if (kind === "view") steps.push({ kind: "view", node });
@@ -63,8 +62,8 @@ export function fuse(graph: Simplified, kept: ReadonlySet<Tensor>, maxInputs: nu
       const group = members.get(node);
       const [output] = node.outputs;
       if (!group || !output) continue;
-      const nodes = [...group].sort((a, b) => a.id - b.id);
-      steps.push({ kind: "fused", nodes, inputs: externalInputs(nodes, graph), output });
+      const own = [...group].sort((a, b) => a.id - b.id);
+      steps.push({ kind: "fused", nodes: own, inputs: externalInputs(own), output });
     }
   }
   return steps;
@@ -87,12 +86,11 @@ function fits(node: Node, root: Node): boolean {
   return flops < costlyFlops * Math.max(1, size);
 }
 
-function externalInputs(nodes: readonly Node[], graph: Simplified): Tensor[] {
+function externalInputs(nodes: readonly Node[]): Tensor[] {
   const inside = new Set(nodes);
   const inputs = new Set<Tensor>();
   for (const node of nodes) {
-    for (const operand of node.inputs) {
-      const input = graph.resolve(operand);
+    for (const input of node.inputs) {
       if (!inside.has(input.node) && input.node.source?.kind !== "literal") inputs.add(input);
     }
   }

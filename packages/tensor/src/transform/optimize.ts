@@ -1,0 +1,46 @@
+import type { Graph, Tensor } from "../graph.js";
+import { pushSlices } from "./push-slices.js";
+import type { Rewritten } from "./rewrite.js";
+import { simplify } from "./simplify.js";
+import { verify } from "./verify.js";
+
+/** What to compile. */
+export interface OptimizeOptions {
+  /** Tensors to keep besides the outputs. */
+  readonly keep: readonly Tensor[];
+  /** false: variables stay as they are. */
+  readonly assign: boolean;
+  /** false: only dead and duplicate nodes go, every other op stays as it was traced. */
+  readonly transform: boolean;
+}
+
+/** A graph on its way through the transforms. */
+class Pipeline {
+  constructor(
+    readonly graph: Graph,
+    readonly keep: readonly Tensor[],
+    readonly resolve: (tensor: Tensor) => Tensor | undefined,
+  ) {}
+
+  then(name: string, transform: (graph: Graph, keep: readonly Tensor[]) => Rewritten): Pipeline {
+    const { graph, resolve } = transform(this.graph, this.keep);
+    verify(graph, name);
+    const keep = this.keep.flatMap((tensor) => resolve(tensor) ?? []);
+    return new Pipeline(graph, keep, (tensor) => {
+      const known = this.resolve(tensor);
+      return known && resolve(known);
+    });
+  }
+}
+
+/**
+ * The graph that is planned: the traced one with duplicates merged, identities and dead code gone, and only the rows
+ * computed that somebody reads. Every transform's result is verified.
+ * @throws GraphError naming the transform and the node when a transform is wrong
+ */
+export function optimize(graph: Graph, { keep, assign, transform }: OptimizeOptions): Rewritten {
+  verify(graph, "trace");
+  const start = new Pipeline(graph, keep, (tensor) => graph.resolve(tensor)).then("simplify", (g, kept) => simplify(g, kept, { assign, identities: transform }));
+  if (!transform) return start;
+  return start.then("pushSlices", pushSlices).then("simplify", (g, kept) => simplify(g, kept));
+}
