@@ -1,5 +1,6 @@
 import type { DType } from "@distilldrive/kernels";
-import type { Shape } from "./shape.js";
+import { GraphError } from "./errors.js";
+import { type Shape, sizeOf } from "./shape.js";
 
 /** How a variable's first values are made; all but "data" from counter-based random numbers keyed by seed and name. */
 export type Initializer =
@@ -28,7 +29,32 @@ export class Variable {
     readonly dtype: DType,
     readonly role: "parameter" | "buffer",
     readonly init: Initializer,
+    /** The variables this one consists of, see {@link packed}; none for an ordinary variable. */
+    readonly parts: readonly Variable[] = [],
   ) {}
+}
+
+/** Every part of a packed variable begins at a multiple of so many elements: WebGPU binds ranges at multiples of 256 bytes. */
+export const packAlignment = 64;
+
+/**
+ * One flat variable [n] that is several others side by side, each padded with zeros to {@link packAlignment} elements. The
+ * parts stay variables of their own in the same memory, so a few dispatches over the whole update all of them. A graph may
+ * read both, but assigns only one: the whole or the parts. The store must be told, see `createStore`.
+ * @throws GraphError without parts, for parts of several types, or for a part that is packed itself
+ */
+export function packed(parts: readonly Variable[]): Variable {
+  const [first] = parts;
+  if (!first || parts.some(({ dtype, parts: inner }) => dtype !== first.dtype || inner.length > 0)) {
+    throw new GraphError(`packed: expected one or more ordinary variables of one type, got ${parts.map(({ dtype, parts: inner }) => (inner.length > 0 ? "packed" : dtype)).join(", ") || "none"}. Pack each type on its own.`);
+  }
+  const length = parts.reduce((sum, { shape }) => sum + packedLength(shape), 0);
+  return new Variable([length], first.dtype, first.role, { kind: "constant", value: 0 }, parts);
+}
+
+/** Elements a variable takes up within a packed one. */
+export function packedLength(shape: Shape): number {
+  return Math.ceil(sizeOf(shape) / packAlignment) * packAlignment;
 }
 
 /** A trained f32 tensor. */

@@ -8,14 +8,17 @@ import { deformableAggregationFeaturesBackwardOp, deformableAggregationOp, defor
 import { dropoutOp } from "./dropout.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
+import { gridSampleGridBackwardOp, gridSampleInputBackwardOp, gridSampleOp } from "./grid-sample.js";
 import { klDivergenceBackwardOp, klDivergenceOp } from "./kl-divergence.js";
-import { layerNormBackwardOp, layerNormOp, layerNormParametersOp } from "./layer-norm.js";
+import { addLayerNormBackwardOp, addLayerNormGradientsOp, addLayerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormOp, layerNormParametersOp } from "./layer-norm.js";
 import { matmulOp } from "./matmul.js";
 import { maxPoolBackwardOp, maxPoolOp } from "./max-pool.js";
+import { packAddOp, packOp } from "./pack.js";
 import { permuteOp } from "./permute.js";
 import { argMaxOp, argMinOp, maxOp, meanOp, minOp, sumOp, sumSquaresOp } from "./reduce.js";
 import { reshapeOp } from "./reshape.js";
 import { sineEmbeddingBackwardOp, sineEmbeddingOp } from "./sine-embedding.js";
+import { adamDirectionOp, decayedStepOp, orthonormaliseOp } from "./soap.js";
 import { padOp, sliceOp } from "./slice.js";
 import { logSoftmaxBackwardOp, logSoftmaxOp, softmaxBackwardOp, softmaxOp } from "./softmax.js";
 
@@ -28,8 +31,10 @@ const ops: readonly unknown[] = [
   conv1dOps.forward, conv1dOps.backwardInput, conv1dOps.backwardWeight, conv2dOps.forward, conv2dOps.backwardInput, conv2dOps.backwardWeight,
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
+  packOp, packAddOp, adamDirectionOp, decayedStepOp, orthonormaliseOp,
+  gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
   deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
-  layerNormOp, layerNormBackwardOp, layerNormParametersOp,
+  layerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormParametersOp, addLayerNormOp, addLayerNormBackwardOp, addLayerNormGradientsOp,
 ];
 
 /**

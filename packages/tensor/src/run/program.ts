@@ -2,6 +2,7 @@ import { bindingBytes, bufferUsage, type CompiledPipeline, compilePipeline, pack
 import { GraphError } from "../errors.js";
 import type { Graph, Tensor } from "../graph.js";
 import type { Device } from "./device.js";
+import { rangeAlignment } from "./memory.js";
 import { type Launch, type Plan, type PlanOptions, planProgram, type Storage } from "./plan.js";
 import { type ProfileRow, profileLaunches } from "./profile.js";
 import { readBuffers } from "./read.js";
@@ -41,8 +42,6 @@ export interface CompileOptions extends PlanOptions {
   readonly store?: Store;
 }
 
-const uniformAlignment = 256;
-
 /**
  * Plans a graph and prepares everything a run needs: pipelines, memory, bind groups.
  * @throws GraphError, StateError, DeviceLimitError, KernelError before anything has run
@@ -68,7 +67,7 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
   const inputOffsets = new Map<Storage, number>();
   for (const { storage } of plan.inputs) {
     inputOffsets.set(storage, inputBytes);
-    inputBytes += Math.ceil(bindingBytes(storage) / uniformAlignment) * uniformAlignment;
+    inputBytes += Math.ceil(bindingBytes(storage) / rangeAlignment) * rangeAlignment;
   }
   const inputBuffer = allocate("inputs", inputBytes, bufferUsage.storage | bufferUsage.copyDst | bufferUsage.copySrc);
   const staging = new ArrayBuffer(inputBytes);
@@ -76,18 +75,16 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
   const arena = claimArena(device, plan);
   bytes += plan.peakBytes;
   const ranges = new Map<Storage, { buffer: GPUBuffer; offset: number }>();
-  plan.slots.forEach((slot, index) => {
-    for (const storage of slot.tenants) {
-      const buffer = arena[index];
-      if (buffer) ranges.set(storage, { buffer, offset: 0 });
-    }
-  });
+  for (const [storage, place] of plan.memory.places) {
+    const buffer = arena[place.buffer];
+    if (buffer) ranges.set(storage, { buffer, offset: place.offset });
+  }
   for (const storage of plan.storages) {
     const { home } = storage;
     if (home.kind === "input") ranges.set(storage, { buffer: inputBuffer, offset: inputOffsets.get(storage) ?? 0 });
     else if (home.kind === "variable") {
       if (!options.store) throw new GraphError("compile: the graph uses variables, expected a store that holds them, got none. Pass { store }.");
-      ranges.set(storage, { buffer: options.store.bufferOf(home.variable), offset: 0 });
+      ranges.set(storage, options.store.rangeOf(home.variable));
     } else if (home.kind === "constant" || home.kind === "output") {
       const buffer = allocate(home.kind, bindingBytes(storage), bufferUsage.storage | bufferUsage.copyDst | bufferUsage.copySrc);
       if (home.kind === "constant") {
@@ -166,12 +163,12 @@ function checkInputs(plan: Plan, inputs: Readonly<Record<string, ArrayLike<numbe
   }
 }
 
-/** Takes buffers from the device's arena, growing it where a slot does not fit. */
+/** Takes buffers from the device's arena, growing it where one is too small. */
 function claimArena(device: Device, plan: Plan): GPUBuffer[] {
-  return plan.slots.map((slot, index) => {
+  return plan.memory.buffers.map((size, index) => {
     const existing = device.arena[index];
-    if (existing && existing.size >= slot.bytes) return existing;
-    const buffer = device.gpu.createBuffer({ label: `arena ${index}`, size: slot.bytes, usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst });
+    if (existing && existing.size >= size) return existing;
+    const buffer = device.gpu.createBuffer({ label: `arena ${index}`, size, usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst });
     device.arena[index] = buffer;
     return buffer;
   });
@@ -185,7 +182,7 @@ function bind(
   allocate: (label: string, size: number, usage: number) => GPUBuffer,
 ): Dispatch[] {
   const packed = plan.launches.map(({ kernel }) => packUniforms(kernel.uniforms));
-  const stride = (index: number): number => Math.ceil((packed[index]?.byteLength ?? 0) / uniformAlignment) * uniformAlignment;
+  const stride = (index: number): number => Math.ceil((packed[index]?.byteLength ?? 0) / rangeAlignment) * rangeAlignment;
   const total = packed.reduce((sum, _, index) => sum + stride(index), 0);
   const uniformBuffer = allocate("uniforms", total, bufferUsage.uniform | bufferUsage.copyDst);
   const uniformBytes = new Uint8Array(total);

@@ -1,7 +1,7 @@
 import { bindingBytes, bufferUsage, type DType, type RandomKey, randomBits, randomKey, unitFloat } from "@distilldrive/kernels";
 import { StateError } from "../errors.js";
 import { formatType, sameShape, sizeOf, type Shape, typeOf } from "../shape.js";
-import type { Initializer, NamedVariables, Variable } from "../variable.js";
+import { type Initializer, type NamedVariables, packedLength, type Variable } from "../variable.js";
 import type { Device } from "./device.js";
 import { readBuffers } from "./read.js";
 
@@ -12,13 +12,28 @@ export interface StoredTensor {
   readonly data: Float32Array | Int32Array | Uint32Array;
 }
 
+/** The memory of a variable: what lies before and behind it in the buffer belongs to others. */
+export interface StoreRange {
+  readonly buffer: GPUBuffer;
+  /** Bytes, a multiple of 256. */
+  readonly offset: number;
+}
+
+/** How to make a store. */
+export interface StoreOptions {
+  /** Decides the first values, with the variables' names. */
+  readonly seed: number;
+  /** Packed variables, each of whose parts is one of the store's variables. Snapshots and loads know the parts only. */
+  readonly packs?: readonly Variable[];
+}
+
 /** The values of a set of variables on a device. */
 export interface Store {
   readonly variables: NamedVariables;
   /** Bytes on the device. */
   readonly bytes: number;
-  /** @throws StateError for a variable the store does not hold */
-  bufferOf(variable: Variable): GPUBuffer;
+  /** Where a variable's values are. @throws StateError for a variable the store does not hold */
+  rangeOf(variable: Variable): StoreRange;
   /** Copies every value to the host, in one submit. */
   snapshot(names?: Iterable<string>): Promise<Map<string, StoredTensor>>;
   /** Overwrites values. @throws StateError when a name is unknown or a shape differs; nothing is written then */
@@ -30,25 +45,37 @@ export interface Store {
  * Puts the initial values of variables on a device. Values depend on seed and name alone, so they are the same everywhere.
  * @param variables names to variables, from `variablesOf(model)`
  */
-export function createStore(device: Device, variables: NamedVariables, options: { readonly seed: number }): Store {
-  const buffers = new Map<Variable, GPUBuffer>();
+export function createStore(device: Device, variables: NamedVariables, { seed, packs = [] }: StoreOptions): Store {
+  const buffers: GPUBuffer[] = [];
+  const ranges = new Map<Variable, StoreRange>();
   let bytes = 0;
-  const write = (variable: Variable, data: ArrayLike<number>): void => {
-    const buffer = buffers.get(variable);
-    const typed = toTyped(data, variable.dtype);
-    if (buffer && typed.byteLength > 0) device.gpu.queue.writeBuffer(buffer, 0, typed.buffer, typed.byteOffset, typed.byteLength);
-  };
-  for (const [name, variable] of variables) {
-    const size = bindingBytes({ length: sizeOf(variable.shape) });
+  const allocate = (label: string, length: number): GPUBuffer => {
+    const size = bindingBytes({ length });
     bytes += size;
-    buffers.set(
-      variable,
-      device.gpu.createBuffer({ label: name, size, usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst }),
-    );
-    write(variable, initialValues(variable.init, sizeOf(variable.shape), options.seed, name));
+    const buffer = device.gpu.createBuffer({ label, size, usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst });
+    buffers.push(buffer);
+    return buffer;
+  };
+  const write = (variable: Variable, data: ArrayLike<number>): void => {
+    const range = ranges.get(variable);
+    const typed = toTyped(data, variable.dtype);
+    if (range && typed.byteLength > 0) device.gpu.queue.writeBuffer(range.buffer, range.offset, typed.buffer, typed.byteOffset, typed.byteLength);
+  };
+  for (const pack of packs) {
+    const buffer = allocate("packed variables", sizeOf(pack.shape));
+    ranges.set(pack, { buffer, offset: 0 });
+    let offset = 0;
+    for (const part of pack.parts) {
+      ranges.set(part, { buffer, offset });
+      offset += 4 * packedLength(part.shape);
+    }
   }
-  const bufferOf = (variable: Variable): GPUBuffer => {
-    const found = buffers.get(variable);
+  for (const [name, variable] of variables) {
+    if (!ranges.has(variable)) ranges.set(variable, { buffer: allocate(name, sizeOf(variable.shape)), offset: 0 });
+    write(variable, initialValues(variable.init, sizeOf(variable.shape), seed, name));
+  }
+  const rangeOf = (variable: Variable): StoreRange => {
+    const found = ranges.get(variable);
     if (!found) {
       throw new StateError(`store: a ${variable.role} ${formatType(variable)} of the graph is not in the store, which holds ${variables.size} variables. Build the store from variablesOf() of the whole model.`);
     }
@@ -57,7 +84,7 @@ export function createStore(device: Device, variables: NamedVariables, options: 
   return {
     variables,
     bytes,
-    bufferOf,
+    rangeOf,
     async snapshot(names = variables.keys()) {
       const wanted = [...names].map((name) => {
         const variable = variables.get(name);
@@ -66,7 +93,7 @@ export function createStore(device: Device, variables: NamedVariables, options: 
       });
       const arrays = await readBuffers(
         device.gpu,
-        wanted.map(({ variable }) => ({ buffer: bufferOf(variable), offset: 0, length: sizeOf(variable.shape), dtype: variable.dtype })),
+        wanted.map(({ variable }) => ({ ...rangeOf(variable), length: sizeOf(variable.shape), dtype: variable.dtype })),
       );
       return new Map(
         wanted.map(({ name, variable }, position) => [
@@ -89,7 +116,7 @@ export function createStore(device: Device, variables: NamedVariables, options: 
       }
     },
     destroy() {
-      for (const buffer of buffers.values()) buffer.destroy();
+      for (const buffer of buffers) buffer.destroy();
     },
   };
 }
