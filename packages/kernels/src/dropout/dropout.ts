@@ -64,6 +64,6 @@ export function dropout(shape: DropoutShape, target: KernelTarget): Kernel {
 }
 
 /** Random bits below it drop the element. */
-function thresholdOf(rate: number): number {
+export function thresholdOf(rate: number): number {
   return Math.min(0xffffffff, Math.round(rate * 2 ** 32));
 }

@@ -1,14 +1,13 @@
 import type { Binding, Cost } from "../kernel.js";
+import { finishBindings } from "./epilogue.js";
 import type { MatmulShape } from "./shape.js";
 
-/** Bindings of every matrix product kernel: a, b, bias and residual where asked for, out. */
+/** Bindings of every matrix product kernel: a, b, bias, residual and key where asked for, out. */
 export function matmulBindings(shape: MatmulShape): Binding[] {
   const { batch, m, n, k, batchA, batchB, slices } = shape;
   const f32 = (name: string, length: number): Binding => ({ name, access: "read", dtype: "f32", length });
   const bindings = [f32("a", (batchA ? batch : 1) * m * k), f32("b", (batchB ? batch : 1) * k * n)];
-  if (shape.bias) bindings.push(f32("bias", n));
-  if (shape.residual) bindings.push(f32("residual", batch * m * n));
-  return [...bindings, { name: "out", access: "write", dtype: "f32", length: batch * slices * m * n }];
+  return [...bindings, ...finishBindings(shape, n, batch * m * n), { name: "out", access: "write", dtype: "f32", length: batch * slices * m * n }];
 }
 
 /** Two operations per product term; every element moved once. */

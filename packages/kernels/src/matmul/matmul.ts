@@ -2,15 +2,16 @@ import { ShapeError } from "../errors.js";
 import { sequenceOf } from "../kernel.js";
 import type { Kernel, KernelSequence, KernelTarget } from "../kernel.js";
 import { portableTarget } from "../target.js";
+import { noFinish } from "./epilogue.js";
 import { registerTileMatmul, type RegisterTile } from "./register-tile.js";
 import { layoutName, matmulShape, type MatmulOptions, type MatmulShape } from "./shape.js";
 import { sumSlices } from "./sum-slices.js";
 import { workgroupTileBytes, workgroupTileMatmul } from "./workgroup-tile.js";
 
 /**
- * Matrix product `out [batch, m, n] = activation(a [batch, m, k] b [batch, k, n] + bias [n]) + residual [batch, m, n]`, row-major,
+ * Matrix product `out [batch, m, n] = dropout(activation(scale * a [batch, m, k] b [batch, k, n] + bias [n])) + residual [batch, m, n]`, row-major,
  * with either operand stored transposed or shared by all batches.
- * Bindings: a, b, bias and residual where asked for, out.
+ * Bindings: a, b, bias, residual and key u32[4] where asked for, out.
  * @throws ShapeError on a size that is not a non-negative integer
  */
 export function matmul(options: MatmulOptions, target: KernelTarget = portableTarget): Kernel {
@@ -29,7 +30,7 @@ export interface MatmulPlanOptions extends MatmulOptions {
 /**
  * Matrix product as the sequence that is fastest for the shape: one kernel, or, when few outputs sum over a long k, the k axis cut
  * into slices that run side by side and are added in a fixed order (so results do not change from run to run).
- * Tensors: a, b, bias, residual, out as in {@link matmul}; temporary: parts.
+ * Tensors: a, b, bias, residual, key, out as in {@link matmul}; temporary: parts.
  * @throws ShapeError on bad sizes, or reduceBatch with a shared operand
  */
 export function matmulPlan(options: MatmulPlanOptions, target: KernelTarget = portableTarget): KernelSequence {
@@ -39,15 +40,15 @@ export function matmulPlan(options: MatmulPlanOptions, target: KernelTarget = po
   const addBatch = reduceBatch && shape.batch !== 1;
   if ((slices === 1 && !addBatch) || (!reduceBatch && shape.batch > 1)) return sequenceOf(kernelFor(shape, target));
 
-  const { bias, activation, residual, m, n } = shape;
-  const partial = kernelFor({ ...shape, slices, bias: false, activation: "none", residual: false }, target);
+  const { bias, activation, residual, scale, dropout, m, n } = shape;
+  const partial = kernelFor({ ...shape, slices, ...noFinish }, target);
   const count = shape.batch * slices;
-  const sum = sumSlices({ slices: count, length: m * n, columns: n, bias, activation, residual });
+  const sum = sumSlices({ slices: count, length: m * n, columns: n, bias, activation, residual, scale, dropout });
   return {
     name: `matmul.${layoutName(shape)}.slices${count}`,
     kernels: [
       { kernel: partial, bind: { a: "a", b: "b", out: "parts" } },
-      { kernel: sum, bind: { parts: "parts", ...(bias ? { bias: "bias" } : {}), ...(residual ? { residual: "residual" } : {}), out: "out" } },
+      { kernel: sum, bind: { parts: "parts", ...(bias ? { bias: "bias" } : {}), ...(residual ? { residual: "residual" } : {}), ...(dropout ? { key: "key" } : {}), out: "out" } },
     ],
     temporaries: [{ name: "parts", dtype: "f32", length: count * m * n }],
   };

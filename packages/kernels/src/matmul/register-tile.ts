@@ -1,7 +1,7 @@
 import type { Kernel, UniformField } from "../kernel.js";
 import { declare } from "../wgsl.js";
-import { activationWgsl } from "./activation.js";
 import { matmulBindings, matmulCost } from "./bindings.js";
+import { finishFunctions, finishPrologue, finishUniforms, finishWgsl } from "./epilogue.js";
 import { matmulReference } from "./reference.js";
 import { layoutName, maxGridDimension, sliceLength, type MatmulShape } from "./shape.js";
 
@@ -57,6 +57,7 @@ export function registerTileMatmul(shape: MatmulShape, tile: RegisterTile): Kern
     { name: "slice_length", type: "u32", value: sliceLength(shape) },
     { name: "row_batch", type: "u32", value: (overColumns ? shape.batchA : shape.batchB) ? rowCount * k : 0 },
     { name: "lane_batch", type: "u32", value: (overColumns ? shape.batchB : shape.batchA) ? laneCount * k : 0 },
+    ...finishUniforms(shape),
   ];
   const elements: Record<string, string> = { [laneName]: vector(laneVector), out: vector(outVector), residual: vector(outVector) };
   if (overColumns && outVector > 1) elements["bias"] = vector(outVector);
@@ -124,15 +125,15 @@ ${each(R, (r) => accumulate(r, rowElement(r, "l"), 0))}
       const at = `out_row + ${r}u * params.lane_count + lane0`;
       if (outVector > 1 || C === 1) {
         const index = outVector > 1 ? `(${at}) / ${C}u` : at;
-        const bias = shape.bias ? ` + bias[lane0${outVector > 1 ? ` / ${C}u` : ""}]` : "";
-        return `${guard} { if (lane0 < params.lane_count) { let at = ${index}; out[at] = activate(sum${r}${bias})${shape.residual ? " + residual[at]" : ""}; } }`;
+        const place = { bias: `lane0${outVector > 1 ? ` / ${C}u` : ""}`, residual: "at", element: outVector > 1 ? `at * ${C}u` : "at" };
+        return `${guard} { if (lane0 < params.lane_count) { let at = ${index}; out[at] = ${finishWgsl(shape, `sum${r}`, place)}; } }`;
       }
       return `${guard} {
-${each(C, (c) => `if (lane0 + ${c}u < params.lane_count) { let at = ${at} + ${c}u; out[at] = activate(sum${r}${column(c)}${shape.bias ? ` + bias[lane0 + ${c}u]` : ""})${shape.residual ? " + residual[at]" : ""}; }`)}
+${each(C, (c) => `if (lane0 + ${c}u < params.lane_count) { let at = ${at} + ${c}u; out[at] = ${finishWgsl(shape, `sum${r}${column(c)}`, { bias: `lane0 + ${c}u`, residual: "at", element: "at" })}; }`)}
       }`;
     }
     return `${guard} {
-${each(C, (c) => `if (lane0 + ${c}u < params.lane_count) { let at = out_batch + (lane0 + ${c}u) * params.row_count + row0 + ${r}u; out[at] = activate(sum${r}${column(c)}${shape.bias ? ` + bias[row0 + ${r}u]` : ""})${shape.residual ? " + residual[at]" : ""}; }`)}
+${each(C, (c) => `if (lane0 + ${c}u < params.lane_count) { let at = out_batch + (lane0 + ${c}u) * params.row_count + row0 + ${r}u; out[at] = ${finishWgsl(shape, `sum${r}${column(c)}`, { bias: `row0 + ${r}u`, residual: "at", element: "at" })}; }`)}
       }`;
   };
 
@@ -142,10 +143,10 @@ ${each(C, (c) => `if (lane0 + ${c}u < params.lane_count) { let at = out_batch + 
     return `let lane_at${c} = lane_start + ${laneContiguous === "k" ? `${position} * params.k` : position};`;
   };
   const wgsl = `${subgroup > 0 ? "enable subgroups;\n" : ""}${declare(bindings, uniforms, elements)}
-${activationWgsl(shape.activation, outVector > 1 ? T : "f32")}
+${finishFunctions(shape, outVector > 1 ? T : "f32")}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(num_workgroups) tiles: vec3u, @builtin(${subgroup > 0 ? "subgroup_invocation_id" : "local_invocation_index"}) lane: u32) {
-  let lane0 = (tile.x * ${lanes}u + lane) * ${C}u;
+${finishPrologue(shape)}  let lane0 = (tile.x * ${lanes}u + lane) * ${C}u;
   let lane_step = ${laneStep};
   for (var part = tile.z; part < params.batch * params.slices; part += tiles.z) {
     let image = part / params.slices;

@@ -1,7 +1,7 @@
 import type { Kernel, UniformField } from "../kernel.js";
 import { declare } from "../wgsl.js";
-import { activationWgsl } from "./activation.js";
 import { matmulBindings, matmulCost } from "./bindings.js";
+import { finishFunctions, finishPrologue, finishUniforms, finishWgsl } from "./epilogue.js";
 import { matmulReference } from "./reference.js";
 import { layoutName, maxGridDimension, sliceLength, type MatmulShape } from "./shape.js";
 
@@ -32,6 +32,7 @@ export function workgroupTileMatmul(shape: MatmulShape, tile: 32 | 64): Kernel {
     { name: "slice_length", type: "u32", value: sliceLength(shape) },
     { name: "a_batch", type: "u32", value: batchA ? m * k : 0 },
     { name: "b_batch", type: "u32", value: batchB ? k * n : 0 },
+    ...finishUniforms(shape),
   ];
   const threads = tile / side;
   const stride = tile + 1;
@@ -49,10 +50,10 @@ export function workgroupTileMatmul(shape: MatmulShape, tile: 32 | 64): Kernel {
   const wgsl = `${declare(bindings, uniforms)}
 var<workgroup> staged_a: array<f32, ${depth * stride}>;
 var<workgroup> staged_b: array<f32, ${depth * stride}>;
-${activationWgsl(shape.activation, "f32")}
+${finishFunctions(shape, "f32")}
 @compute @workgroup_size(${threads}, ${threads})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(num_workgroups) tiles: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let column0 = tile.x * ${tile}u;
+${finishPrologue(shape)}  let column0 = tile.x * ${tile}u;
   for (var part = tile.z; part < params.parts; part += tiles.z) {
     let image = part / params.slices;
     let first = part % params.slices * params.slice_length;
@@ -81,7 +82,7 @@ ${each((r) => `sum${r} += staged_a[at_a + ${r}u] * v;`)}
         let column = column0 + local.x + c * ${threads}u;
         if (row < params.m && column < params.n) {
           let at = (part * params.m + row) * params.n + column;
-          out[at] = activate(sums[c]${shape.bias ? " + bias[column]" : ""})${shape.residual ? " + residual[at]" : ""};
+          out[at] = ${finishWgsl(shape, "sums[c]", { bias: "column", residual: "at", element: "at" })};
         }
       }
     }
