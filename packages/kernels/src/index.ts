@@ -66,4 +66,7 @@ export type { Conv2dOptions, Pair } from "./conv2d/conv2d.js";
 export type { Axis, Convolution, ImageStrides, WeightStrides } from "./convolution/geometry.js";
 export { deformableAggregation, deformableAggregationPointsBackward } from "./deformable-aggregation/deformable-aggregation.js";
 export { deformableAggregationFeaturesBackward } from "./deformable-aggregation/features-backward.js";
-export type { DeformableAggregationShape, FeatureLevel } from "./deformable-aggregation/shape.js";
+export type { DeformableAggregationShape } from "./deformable-aggregation/shape.js";
+export type { FeatureLevel } from "./bilinear/levels.js";
+export { gridSample, gridSampleGridBackward, gridSampleInputBackward } from "./grid-sample/grid-sample.js";
+export type { GridSampleShape } from "./grid-sample/reference.js";

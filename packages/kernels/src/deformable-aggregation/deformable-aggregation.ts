@@ -1,10 +1,11 @@
+import { counts, declareWithLevels, levelUniforms, slopesWgsl, tapsWgsl } from "../bilinear/levels.js";
 import type { Kernel, KernelSequence, KernelTarget, UniformField } from "../kernel.js";
 import { flatGrid } from "../flat-grid.js";
 import { laneFor, laneName, laneWidth } from "../lanes.js";
 import { reduce } from "../reduce/reduce.js";
 import { chooseCandidate, sizeBucket } from "../tuning.js";
 import { deformableAggregationReference, deformablePointsReference } from "./reference.js";
-import { declareWithLevels, deformableSizes, levelUniforms, tapsWgsl } from "./shape.js";
+import { deformableSizes, seenWgsl } from "./shape.js";
 import type { DeformableAggregationShape, DeformableSizes } from "./shape.js";
 
 /**
@@ -27,10 +28,10 @@ export function deformableAggregation(shape: DeformableAggregationShape, target:
     { name: "weights", access: "read", dtype: "f32", length: sizes.weights },
     { name: "y", access: "write", dtype: "f32", length: sizes.output },
   ] as const;
-  const fields: UniformField[] = [{ name: "items", type: "u32", value: items }, ...countUniforms(shape, sizes, lanes), { name: "queries", type: "u32", value: shape.queries }];
+  const fields: UniformField[] = [...counts({ items }), ...countUniforms(shape, sizes, lanes)];
   const wgsl =
     declareWithLevels(bindings, fields, { features: lane, location: "vec2f", y: lane }) +
-    tapsWgsl +
+    seenWgsl + tapsWgsl +
     plan.main(`
     let query = item / params.lanes;
     let lane = item - query * params.lanes;
@@ -44,7 +45,7 @@ export function deformableAggregation(shape: DeformableAggregationShape, target:
         if (seen(at)) {
           let origin = (first_image + camera) * params.pixels;
           for (var level = 0u; level < params.level_count; level++) {
-            let t = taps(at, params.levels[level]);
+            let t = taps(position(at, params.levels[level]), params.levels[level]);
             let rows = (vec4u(origin) + t.pixels) * params.lanes + lane;
             let weight = weights[(place * params.level_count + level) * params.groups + group];
             total += weight * (t.y.x * (t.x.x * features[rows.x] + t.x.y * features[rows.y]) + t.y.y * (t.x.x * features[rows.z] + t.x.y * features[rows.w]));
@@ -114,17 +115,11 @@ function pointShares(shape: DeformableAggregationShape, sizes: DeformableSizes, 
     { name: "shares", access: "write", dtype: "f32", length: items * 2 },
     { name: "dweights", access: "write", dtype: "f32", length: sizes.weights },
   ] as const;
-  const fields: UniformField[] = [
-    { name: "items", type: "u32", value: items },
-    ...countUniforms(shape, sizes, lanes),
-    { name: "queries", type: "u32", value: shape.queries },
-    { name: "span", type: "u32", value: span },
-    { name: "chunks", type: "u32", value: chunks },
-  ];
+  const fields: UniformField[] = [...counts({ items, span, chunks }), ...countUniforms(shape, sizes, lanes)];
   const total = lane === "f32" ? (v: string) => v : (v: string) => `dot(${v}, vec4f(1.0))`;
   const wgsl =
     declareWithLevels(bindings, fields, { features: lane, location: "vec2f", dy: lane, shares: "vec2f" }) +
-    tapsWgsl +
+    seenWgsl + tapsWgsl + slopesWgsl +
     plan.main(`
     let place = item / params.chunks;
     let first_group = (item - place * params.chunks) * params.span;
@@ -136,7 +131,7 @@ function pointShares(shape: DeformableAggregationShape, sizes: DeformableSizes, 
     var slope = vec2f();
     for (var level = 0u; level < params.level_count; level++) {
       let size = params.levels[level];
-      let t = taps(at, size);
+      let t = taps(position(at, size), size);
       let rows = (vec4u(image * params.pixels) + t.pixels) * params.lanes;
       for (var group = first_group; group < first_group + params.span; group++) {
         let w = (place * params.level_count + level) * params.groups + group;
@@ -156,9 +151,7 @@ function pointShares(shape: DeformableAggregationShape, sizes: DeformableSizes, 
           let top = vec2f(${total("a")}, ${total("b")});
           let bottom = vec2f(${total("c")}, ${total("d")});
           dweight = t.y.x * dot(t.x, top) + t.y.y * dot(t.x, bottom);
-          let turn = t.in_x * vec2f(-1.0, 1.0);
-          let along = vec2f(t.y.x * dot(turn, top) + t.y.y * dot(turn, bottom), t.in_y.y * dot(t.x, bottom) - t.in_y.x * dot(t.x, top));
-          slope += weights[w] * along * vec2f(size.yx);
+          slope += weights[w] * slopes(t, top, bottom) * vec2f(size.yx);
         }
         dweights[w] = dweight;
       }
@@ -190,8 +183,8 @@ function pointSharesReference(shape: DeformableAggregationShape, span: number, i
   return { shares, dweights };
 }
 
-/** Counts every kernel of the family loops over. */
+/** Counts both kernels loop over. */
 function countUniforms(shape: DeformableAggregationShape, { pixels }: DeformableSizes, lanes: number): UniformField[] {
-  const counts = { lanes, group_lanes: lanes / shape.groups, groups: shape.groups, points: shape.points, cameras: shape.cameras, level_count: shape.levels.length, pixels };
-  return Object.entries(counts).map(([name, value]) => ({ name, type: "u32", value }));
+  const { groups, points, cameras, queries, levels } = shape;
+  return counts({ lanes, group_lanes: lanes / groups, groups, points, cameras, queries, level_count: levels.length, pixels });
 }
