@@ -14,8 +14,9 @@ export { randomBits, randomKey, randomStream, randomWgsl, threefry2x32, unitFloa
 export type { RandomKey } from "./random/threefry.js";
 export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax/softmax.js";
 export type { SoftmaxShape } from "./softmax/softmax.js";
+export { layerNormGradients } from "./layer-norm/gradients.js";
 export { layerNorm, layerNormBackward } from "./layer-norm/layer-norm.js";
-export type { LayerNormShape } from "./layer-norm/layer-norm.js";
+export type { LayerNormOptions, LayerNormShape } from "./layer-norm/layer-norm.js";
 export { layerNormBackwardParameters } from "./layer-norm/parameters.js";
 export { matmul, matmulPlan } from "./matmul/matmul.js";
 export type { MatmulPlanOptions } from "./matmul/matmul.js";

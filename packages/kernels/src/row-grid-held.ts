@@ -21,8 +21,16 @@ export interface RowText {
   readonly store: (step: string) => string;
 }
 
+/** A row kernel that holds its rows also sums over them. */
+export interface HeldText extends RowText {
+  /** Defines variables of a lane that live through all rows of an invocation, e.g. `{ total: "vec4f()" }`. */
+  readonly carry: (values: RowValues) => string;
+  /** A statement for every lane once all rows are done; it sees carried values, `i` and `group`, the number below {@link HeldPlan.groups}. */
+  readonly after: (step: string) => string;
+}
+
 /** How rows are spread over invocations when a kernel wants to read each row only once. */
-export interface HeldRows {
+export interface HeldRows<Text extends RowText = RowText> {
   /** Part of the kernel's name. */
   readonly variant: string;
   readonly lane: Lane;
@@ -30,15 +38,25 @@ export interface HeldRows {
   readonly uniforms: readonly UniformField[];
   /** Enable directives, which open the module. */
   readonly head: string;
+  /** Whether values are computed once; else every statement computes what it uses again. */
+  readonly held: boolean;
   /**
    * Functions and entry point. The text it returns is a row's body: it sees `row`, `origin` (the row's first lane), `leader: bool`
    * (one per row, for writes) and the reductions `row_sum` and `row_max` over values that {@link RowText.each} accumulated.
    */
-  main(body: (text: RowText) => string): string;
+  main(body: (text: Text) => string): string;
 }
 
-/** Chunks of a row an invocation can hold; one pipeline each, so not every number. */
-const chunkCounts = [1, 2, 4, 8, 16] as const;
+/** Rows held by subgroups. */
+export interface HeldPlan extends HeldRows<HeldText> {
+  /** Subgroups with rows to do. */
+  readonly groups: number;
+  /** Rows each of them takes. */
+  readonly turns: number;
+}
+
+/** Chunks of a row an invocation can hold: one pipeline each, so not every number, and 16 take CPU drivers seconds to compile. */
+const chunkCounts = [1, 2, 4, 8] as const;
 
 /** A way to spread rows, and the function that writes a kernel with it. */
 type RowForm = "subgroup" | "loop";
@@ -52,7 +70,7 @@ type RowForm = "subgroup" | "loop";
  */
 export function heldRowKernel(key: string, rows: number, width: number, target: KernelTarget, build: (plan: HeldRows) => Kernel, lane: Lane = laneFor(width)): Kernel {
   const lanes = width / laneWidth(lane);
-  const held = target.subgroupSize >= 4 ? heldPlan(rows, lanes, lane, target) : undefined;
+  const held = heldRows(rows, width, target, lane);
   const candidate = (form: RowForm, plan: () => HeldRows): { name: string; build: () => ReturnType<typeof sequenceOf> } => ({ name: form, build: () => sequenceOf(build(plan())) });
   const loop = candidate("loop", () => loopPlan(rows, width, target, lane));
   const subgroup = held === undefined ? undefined : candidate("subgroup", () => held);
@@ -69,13 +87,19 @@ function numbered(text: string, names: readonly string[], chunk: number): string
   return text.replace(new RegExp(`(?<![.\\w])(${names.join("|")})\\b`, "g"), (name) => `${name}${chunk}`);
 }
 
-/** Rows that one subgroup of a software adapter takes in turn: enough to pay for its workgroup, few enough to balance cores. */
-export function rowsInTurn(rows: number, target: KernelTarget): number {
+/** Rows a subgroup takes in turn: on CPU drivers enough to pay for its workgroup, few enough to balance cores. */
+function rowsInTurn(rows: number, target: KernelTarget): number {
   return target.class === "software" ? Math.max(1, Math.min(8, Math.floor(rows / 128))) : 1;
 }
 
-function heldPlan(rows: number, lanes: number, lane: Lane, target: KernelTarget): HeldRows | undefined {
+/**
+ * A subgroup per row, which it holds in registers; undefined when the target has no subgroups of a known size, or rows are too long.
+ * @param turns rows a subgroup takes, one after the other
+ */
+export function heldRows(rows: number, width: number, target: KernelTarget, lane: Lane = laneFor(width), turns: number = rowsInTurn(rows, target)): HeldPlan | undefined {
   const size = target.subgroupSize;
+  const lanes = width / laneWidth(lane);
+  if (size < 4) return undefined;
   const wanted = Math.max(1, Math.ceil(lanes / size));
   const chunks = chunkCounts.find((count) => count >= wanted);
   if (chunks === undefined) return undefined;
@@ -83,7 +107,6 @@ function heldPlan(rows: number, lanes: number, lane: Lane, target: KernelTarget)
   // Chunks that every row of this pipeline fills need no bounds.
   const sure = whole ? chunks : (chunkCounts[chunkCounts.indexOf(chunks) - 1] ?? 0);
   const teams = Math.max(1, Math.min(8, Math.floor(target.limits.maxComputeInvocationsPerWorkgroup / size)));
-  const turns = rowsInTurn(rows, target);
   const uniforms: UniformField[] = [
     { name: "rows", type: "u32", value: rows },
     { name: "width", type: "u32", value: lanes },
@@ -95,14 +118,18 @@ function heldPlan(rows: number, lanes: number, lane: Lane, target: KernelTarget)
     grid: foldedGrid(Math.ceil(rows / (teams * turns))),
     uniforms,
     head: "enable subgroups;\n",
+    held: true,
+    groups: Math.ceil(rows / turns),
+    turns,
     main: (body) => {
       const names = ["i"];
       const before: string[] = [];
+      const after: string[] = [];
       const numbers = Array.from({ length: chunks }, (_, chunk) => chunk);
-      const define = (values: RowValues): string =>
+      const define = (values: RowValues, keyword = "let"): string =>
         Object.entries(values)
           .map(([name, value]) => {
-            const text = numbers.map((chunk) => `let ${name}${chunk} = ${numbered(value, names, chunk)};`).join("\n    ");
+            const text = numbers.map((chunk) => `${keyword} ${name}${chunk} = ${numbered(value, names, chunk)};`).join("\n    ");
             names.push(name);
             return text;
           })
@@ -114,7 +141,15 @@ function heldPlan(rows: number, lanes: number, lane: Lane, target: KernelTarget)
           before.push(define(values));
           return "";
         },
-        hold: define,
+        hold: (values) => define(values),
+        carry: (values) => {
+          before.push(define(values, "var"));
+          return "";
+        },
+        after: (step) => {
+          after.push(guarded(step));
+          return "";
+        },
         each: guarded,
         store: (step) => `if (live) {\n    ${guarded(step)}\n    }`,
       });
@@ -133,7 +168,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     let origin = row * params.width;
     let leader = live && lane == 0u;
     ${text}
-  }
+  }${after.length === 0 ? "" : `\n  if (first < params.rows) {\n    let group = first / params.turns;\n    ${after.join("\n    ")}\n  }`}
 }
 `;
     },
@@ -156,6 +191,7 @@ function loopPlan(rows: number, width: number, target: KernelTarget, lane: Lane)
     grid: plan.grid,
     uniforms: plan.uniforms,
     head: "",
+    held: false,
     main: (body) => {
       const defined = new Map<string, string>();
       const define = (values: RowValues): string => {

@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ShapeError } from "../errors.js";
 import { sequenceReference } from "../kernel.js";
 import { portableTarget, targetOf } from "../target.js";
-import { expectAgreement } from "../testing/agreement.js";
+import { expectAgreement, targetsOf } from "../testing/agreement.js";
+import { layerNormGradients } from "./gradients.js";
 import { layerNorm, layerNormBackward } from "./layer-norm.js";
 import { layerNormBackwardParameters } from "./parameters.js";
 
@@ -18,24 +19,44 @@ describe("layerNorm [gpu]", () => {
     if (device === undefined) return context.skip();
     const own = device;
     await fc.assert(
-      fc.asyncProperty(dims({ tile: 64, max: 140 }), dims({ tile: 64, min: 1, max: 140 }), fc.constantFrom(0, 100), dataSeed, async (rows, width, offset, seed) => {
-        const shape = { rows, width };
-        const note = { shape: [rows, width, offset], seed };
-        const x = uniformData(rows * width, seed, offset - 2, offset + 2);
-        const weight = uniformData(width, seed + 1, 0.5, 1.5);
-        const bias = uniformData(width, seed + 2);
+      fc.asyncProperty(dims({ tile: 16, max: 40 }), dims({ tile: 32, min: 1, max: 68 }), fc.constantFrom(0, 100), fc.boolean(), dataSeed, async (rows, width, offset, residual, seed) => {
+        const shape = { rows, width, residual };
+        const note = { shape: [rows, width, offset, residual], seed };
+        const data = {
+          x: uniformData(rows * width, seed, offset - 2, offset + 2),
+          weight: uniformData(width, seed + 1, 0.5, 1.5),
+          bias: uniformData(width, seed + 2),
+          ...(residual ? { residual: uniformData(rows * width, seed + 4) } : {}),
+        };
         const dy = uniformData(rows * width, seed + 3);
         // eps keeps rstd below 3.2 where a short row's elements are nearly equal; an offset costs its own rounding.
-        const size = 4 * (1 + offset);
-        for (const target of [targetOf(own), portableTarget]) {
-          const saved = await expectAgreement(own, layerNorm({ ...shape, eps: 0.1 }, target), { x, weight, bias }, { y: f32Reduce(width, size), mean: f32Reduce(width, size), rstd: f32Reduce(width, size) }, note);
-          const inputs = { x, mean: saved("mean"), rstd: saved("rstd"), dy };
-          await expectAgreement(own, layerNormBackward(shape, target), { ...inputs, weight }, { dx: f32Reduce(width, 4) }, note);
-          await expectAgreement(own, layerNormBackwardParameters(shape, target), inputs, { dweight: f32Reduce(rows, 4), dbias: f32Reduce(rows) }, note);
+        const size = f32Reduce(width, 4 * (1 + offset));
+        for (const target of targetsOf(own)) {
+          const saved = await expectAgreement(own, layerNorm({ ...shape, eps: 0.1 }, target), data, { y: size, mean: size, rstd: size, ...(residual ? { sum: f32 } : {}) }, note);
+          const saw = { x: residual ? saved("sum") : data.x, mean: saved("mean"), rstd: saved("rstd"), dy };
+          const inputs = { ...saw, weight: data.weight, ...(residual ? { dsum: uniformData(rows * width, seed + 5) } : {}) };
+          await expectAgreement(own, layerNormBackward(shape, target), inputs, { dx: f32Reduce(width, 4) }, note);
+          const parameters = { dweight: f32Reduce(rows, 4), dbias: f32Reduce(rows) };
+          await expectAgreement(own, layerNormBackwardParameters(shape, target), saw, parameters, note);
+          await expectAgreement(own, layerNormGradients(shape, target), inputs, { dx: f32Reduce(width, 4), ...parameters }, note);
         }
       }),
-      lawRuns({ runs: 8, name: "layerNorm" }),
+      lawRuns({ runs: 100, name: "layerNorm" }),
     );
+  });
+
+  it("agrees with the reference for rows as long as a model's", async (context) => {
+    if (device === undefined) return context.skip();
+    for (const [rows, width] of [[150, 256], [131, 132], [5, 700]] as const) {
+      const data = { x: uniformData(rows * width, 1), weight: uniformData(width, 2), bias: uniformData(width, 3) };
+      const dy = uniformData(rows * width, 4);
+      for (const target of [targetOf(device), portableTarget]) {
+        const size = f32Reduce(width, 4);
+        const saved = await expectAgreement(device, layerNorm({ rows, width }, target), data, { y: size, mean: size, rstd: size }, { shape: [rows, width] });
+        const inputs = { x: data.x, weight: data.weight, mean: saved("mean"), rstd: saved("rstd"), dy };
+        await expectAgreement(device, layerNormGradients({ rows, width }, target), inputs, { dx: size, dweight: f32Reduce(rows, 4), dbias: f32Reduce(rows) }, { shape: [rows, width] });
+      }
+    }
   });
 
   it("keeps its precision under an offset of 1000", async (context) => {

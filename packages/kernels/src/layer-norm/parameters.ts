@@ -73,7 +73,8 @@ function sharesOfBlocks({ rows, width }: LayerNormShape, block: number, target: 
   };
 }
 
-function sumOfShares(blocks: number, width: number, target: KernelTarget): Kernel {
+/** Adds up the shares of blocks: shares [blocks, 2, width] -> dweight [width], dbias [width]. */
+export function sumOfShares(blocks: number, width: number, target: KernelTarget): Kernel {
   const lane = laneFor(width);
   const columns = width / laneWidth(lane);
   const plan = flatGrid(columns, target, "heavy");

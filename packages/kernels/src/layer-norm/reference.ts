@@ -5,11 +5,17 @@ import type { Arrays } from "../kernel.js";
 export interface LayerNormSizes {
   readonly rows: number;
   readonly width: number;
+  /** x is a sum of two tensors. */
+  readonly residual?: boolean;
 }
 
-/** Plain-loop layer norm of every row: y = (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance. */
-export function layerNormReference({ rows, width, eps }: LayerNormSizes & { eps: number }, inputs: Arrays): { y: Float64Array; mean: Float64Array; rstd: Float64Array } {
-  const x = arrayOf(inputs, "x", rows * width);
+/**
+ * Plain-loop layer norm of every row: y = (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance; x plus
+ * `residual` in place of x where there is one, and then also that sum.
+ */
+export function layerNormReference({ rows, width, eps, residual = false }: LayerNormSizes & { eps: number }, inputs: Arrays): Record<string, Float64Array> {
+  const own = arrayOf(inputs, "x", rows * width);
+  const x = residual ? arrayOf(inputs, "residual", rows * width).map((value, k) => value + at(own, k)) : own;
   const weight = arrayOf(inputs, "weight", width);
   const bias = arrayOf(inputs, "bias", width);
   const y = new Float64Array(rows * width);
@@ -26,17 +32,17 @@ export function layerNormReference({ rows, width, eps }: LayerNormSizes & { eps:
     mean[r] = centre;
     rstd[r] = scale;
   }
-  return { y, mean, rstd };
+  return { y, mean, rstd, ...(residual ? { sum: x } : {}) };
 }
 
-/** Plain-loop gradient to x: with xhat = (x - mean) rstd and g = dy weight, dx = rstd (g - mean(g) - xhat mean(g xhat)). */
-export function layerNormBackwardReference({ rows, width }: LayerNormSizes, inputs: Arrays): { dx: Float64Array } {
+/** Plain-loop gradient to x: with xhat = (x - mean) rstd and g = dy weight, dx = rstd (g - mean(g) - xhat mean(g xhat)), plus dsum. */
+export function layerNormBackwardReference({ rows, width, residual = false }: LayerNormSizes, inputs: Arrays): { dx: Float64Array } {
   const x = arrayOf(inputs, "x", rows * width);
   const weight = arrayOf(inputs, "weight", width);
   const mean = arrayOf(inputs, "mean", rows);
   const rstd = arrayOf(inputs, "rstd", rows);
   const dy = arrayOf(inputs, "dy", rows * width);
-  const dx = new Float64Array(rows * width);
+  const dx = residual ? Float64Array.from(arrayOf(inputs, "dsum", rows * width)) : new Float64Array(rows * width);
   for (let r = 0; r < rows; r++) {
     const normalised = (i: number): number => (at(x, r * width + i) - at(mean, r)) * at(rstd, r);
     const gradient = (i: number): number => at(dy, r * width + i) * at(weight, i);
@@ -46,7 +52,7 @@ export function layerNormBackwardReference({ rows, width }: LayerNormSizes, inpu
       sum += gradient(i);
       product += gradient(i) * normalised(i);
     }
-    for (let i = 0; i < width; i++) dx[r * width + i] = at(rstd, r) * (gradient(i) - sum / width - (normalised(i) * product) / width);
+    for (let i = 0; i < width; i++) dx[r * width + i] = at(dx, r * width + i) + at(rstd, r) * (gradient(i) - sum / width - (normalised(i) * product) / width);
   }
   return { dx };
 }
