@@ -6,12 +6,13 @@ import { doctorCommand } from "./commands/doctor.js";
 import { evaluateCommand } from "./commands/evaluate.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
+import { tuneCommand } from "./commands/tune.js";
 import { UsageError } from "./errors.js";
 import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, tuneCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

@@ -38,13 +38,23 @@ export function usesApt(release) {
 
 /**
  * Install a current llvmpipe as root. Debian 12's own Mesa 22.3 is refused by Dawn, so there the packages come
- * from bookworm-backports, through the mirrors the machine already uses. Package lists and the sources file are
- * temporary: the packages are all that stays.
+ * from bookworm-backports, through the mirrors the machine already uses.
  * @param {Release} release
  * @param {{ dryRun?: boolean }} [options] dryRun: let apt say what it would install
  * @returns {{ ok: boolean, summary: string }} summary: what was done, or the end of apt's complaint
  */
 export function installDriver(release, options = {}) {
+  return installPackages(release, driverPackages, { ...options, backports: release.codename === "bookworm" });
+}
+
+/**
+ * Install packages as root. Package lists and, for backports, the sources file are temporary: the packages are all that stays.
+ * @param {Release} release
+ * @param {readonly string[]} packages the first one's version is reported
+ * @param {{ dryRun?: boolean, backports?: boolean }} [options] backports: from that suite; dryRun: let apt say what it would install
+ * @returns {{ ok: boolean, summary: string }} summary: what was done, or the end of apt's complaint
+ */
+export function installPackages(release, packages, { dryRun = false, backports = false } = {}) {
   const work = mkdtempSync(join(tmpdir(), "distilldrive-apt-"));
   try {
     const lists = join(work, "lists");
@@ -53,9 +63,9 @@ export function installDriver(release, options = {}) {
     const settings = ["-q", "-o", `Dir::State::lists=${lists}`, "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"];
     const target = [];
     let origin = `${release.id} ${release.codename}`;
-    if (release.codename === "bookworm") {
+    if (backports) {
       const text = withBackports(configuredSources(), release.codename);
-      if (text === undefined) return { ok: false, summary: "apt has no network source for bookworm" };
+      if (text === undefined) return { ok: false, summary: `apt has no network source for ${release.codename}` };
       const file = join(work, "distilldrive.sources");
       writeFileSync(file, text);
       settings.push("-o", `Dir::Etc::SourceList=${file}`, "-o", "Dir::Etc::SourceParts=/dev/null");
@@ -65,11 +75,11 @@ export function installDriver(release, options = {}) {
     const env = { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8" };
     const update = runQuietly("apt-get", [...settings, "update"], { env });
     if (!update.ok) return { ok: false, summary: tail(update.output, 5) };
-    const flags = ["-y", "--no-install-recommends", ...target, ...(options.dryRun === true ? ["--dry-run"] : [])];
-    const install = runQuietly("apt-get", [...settings, "install", ...flags, ...driverPackages], { env });
+    const flags = ["-y", "--no-install-recommends", ...target, ...(dryRun ? ["--dry-run"] : [])];
+    const install = runQuietly("apt-get", [...settings, "install", ...flags, ...packages], { env });
     if (!install.ok) return { ok: false, summary: tail(install.output, 5) };
-    const version = /^(?:Setting up|Inst) mesa-vulkan-drivers(?::\S+)? (?:\[\S+\] )?\(?([^\s)]+)/m.exec(install.output)?.[1];
-    return { ok: true, summary: `${driverPackages.join(" and ")}${version === undefined ? "" : ` ${version}`} from ${origin}` };
+    const version = new RegExp(`^(?:Setting up|Inst) ${packages[0]}(?::\\S+)? (?:\\[\\S+\\] )?\\(?([^\\s)]+)`, "m").exec(install.output)?.[1];
+    return { ok: true, summary: `${packages.join(" and ")}${version === undefined ? "" : ` ${version}`} from ${origin}` };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

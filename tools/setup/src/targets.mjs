@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ensureAdapter } from "./adapter.mjs";
+import { ensureChromium } from "./browser.mjs";
 import { ensureBuilt } from "./build.mjs";
 import { ensureInstalled } from "./install.mjs";
 import { commandScript, repositoryRoot } from "./paths.mjs";
@@ -64,6 +65,7 @@ async function demo(args) {
  */
 async function test(args) {
   ensureAdapter();
+  ensureChromium();
   const work = mkdtempSync(join(tmpdir(), "distilldrive-test-"));
   const report = join(work, "report.json");
   try {

@@ -1,5 +1,3 @@
-import { create, globals } from "webgpu";
-
 /** Optional features the tests want when the adapter has them. */
 const wanted: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
 
@@ -8,6 +6,8 @@ const wanted: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp
  * @returns undefined when there is no adapter; the reason is printed, so a skip is never silent
  */
 export async function openTestDevice(): Promise<GPUDevice | undefined> {
+  // Here and not above: what a page takes from this package must not load Node's WebGPU.
+  const { create, globals } = await import("webgpu");
   const gpu = create([]);
   Object.assign(globalThis, globals);
   const adapter = await gpu.requestAdapter();

@@ -1,8 +1,10 @@
+import { chromeTrace } from "@distilldrive/tensor";
 import { formatDuration } from "@distilldrive/training";
 import type { Command } from "commander";
 import path from "node:path";
 import { type Context, describeCommand, writeJson } from "../command.js";
 import type { Io } from "../io.js";
+import { writeWhole } from "../runs/files.js";
 import { nameList, positiveNumber, wholeNumber } from "../runs/options.js";
 import { formatProfile, profileByKernel } from "../runs/profile.js";
 import { readSettingsFile, type TaskName } from "../runs/settings.js";
@@ -52,7 +54,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     .option("--steps <n>", "steps; wins over epochs", wholeNumber(1))
     .option("--seed <n>", "decides initial weights, dropout, the order of the data", wholeNumber(0))
     .option("--resume", "go on from the newest checkpoint in --out, bit for bit; all other options may be left out")
-    .option("--profile", "print time and throughput of every kernel, and peak memory")
+    .option("--profile", "print time and throughput of every kernel, and peak memory; write a Chrome trace of a step")
     .option("--json", "print one JSON object at the end")
     .action(async (options: TrainOptions) => {
       const out = options.out ?? defaultRunFolder(task, options);
@@ -74,9 +76,11 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
         profile,
         command: typed(task, options),
       });
+      const trace = path.join(out, "profile.trace.json");
+      if (profile) await writeWhole(trace, chromeTrace(outcome.result.profile, `distilldrive train ${task}`));
       if (outcome.result.interrupted) stopped(io, outcome, `npx distilldrive train ${task} --out ${out} --resume`);
       if (options.json === true) writeJson(io, summary(outcome, out, profile));
-      else io.out(`${profile ? `${formatProfile(outcome.result)}\n` : ""}${finished(outcome, out)}`);
+      else io.out(`${profile ? `${formatProfile(outcome.result)}timeline         ${trace}  (open it in chrome://tracing or ui.perfetto.dev)\n\n` : ""}${finished(outcome, out)}`);
       finish(0);
     });
 }

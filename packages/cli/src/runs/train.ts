@@ -18,6 +18,7 @@ import { initialReference } from "./reference.js";
 import { findRun, learnedScenes, readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
 import { type ResolvedSettings, resolveSettings, type SettingFlags, type TaskName } from "./settings.js";
 import { readStatistics, type RunStatistics, writeStatistics } from "./statistics.js";
+import { runDevice, writeRunTuning } from "./tuning.js";
 
 /** What a training run is asked to be. */
 export interface TrainRequest {
@@ -67,7 +68,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
 
   const town = townScenes(resolved);
   const anchors = begun?.anchors ?? teacher?.record.anchors ?? buildAnchors([...split.train, ...town], { mirror: resolved.settings.mirror, seed: resolved.settings.seed });
-  const device = await openDevice();
+  const { device, table } = await runDevice(io, await openDevice(), out, begun !== null);
   const built = buildTask(resolved, split, town, anchors, teacher?.record ?? null, device);
   try {
     const run = makeRun(request, resolved, split, dataPath, anchors, teacher?.origin ?? null, stepsOf(resolved.settings, built.framesPerEpoch));
@@ -75,6 +76,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
     describeRun(io, device, built, run, split);
     if (begun === null) {
       if (teacher !== null) await writeWhole(path.join(out, TEACHER_FILE), encodeSafetensors(teacher.record.values));
+      if (table !== null) await writeRunTuning(out, table);
       await writeRun(out, run);
     }
     const reference = (await latestCheckpoint(out)) === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : null;
@@ -167,7 +169,8 @@ function townScenes({ settings: { town } }: ResolvedSettings): Scene[] {
   return [...generateTown({ seed: town.seed, scenes: town.scenes })];
 }
 
-function buildTask(resolved: ResolvedSettings, { train: scenes }: SceneSplit, town: readonly Scene[], anchors: Anchors, teacher: TeacherOfRecord | null, device: Device): BuiltTask {
+/** The task of resolved settings on scenes; `release` lets go of what it holds on the device. */
+export function buildTask(resolved: ResolvedSettings, { train: scenes }: SceneSplit, town: readonly Scene[], anchors: Anchors, teacher: TeacherOfRecord | null, device: Device): BuiltTask {
   const { seed, batch: lanes, mirror, parts, dropout, town: { phases } } = resolved.settings;
   const streams = [...createStreams(scenes, { mirror, parts }), ...(town.length > 0 ? createStreams(town, { mirror, parts, phases }) : [])];
   const batchesWith = (features: FeatureOptions): ReturnType<typeof streamBatches> => streamBatches(streams, { batch: lanes, seed, features });

@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { Io } from "../io.js";
 import { main } from "../main.js";
 
@@ -21,7 +23,8 @@ export async function runCommand(argv: readonly string[], onError: (text: string
       printed.err += text;
       onError(text, interrupt);
     },
-    env: {},
+    // No table of tuned kernels that this machine's user may have.
+    env: { DISTILLDRIVE_CACHE: path.join(tmpdir(), "distilldrive-tests-have-no-cache") },
     terminal: false,
     interrupted: interrupt.signal,
   };

@@ -1,0 +1,2 @@
+export { openPage } from "./page.js";
+export type { Page, PageOptions } from "./page.js";
