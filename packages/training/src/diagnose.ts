@@ -4,7 +4,7 @@ import { compile, type Device, formatNode, type Graph, type Store, type Tensor }
  * Finds the first value of a graph that is not finite: an input, a variable, or the result of an op, each op run in a
  * kernel of its own. Assignments are left out, so the store stays as it is.
  * @param variables names of the variables to look at
- * @returns what it is, as the graph prints it, or a sentence that there is none
+ * @returns what it is, as the graph prints it, or null when everything is finite
  */
 export async function diagnose(
   device: Device,
@@ -12,7 +12,7 @@ export async function diagnose(
   store: Store,
   inputs: Readonly<Record<string, ArrayLike<number>>>,
   variables: Iterable<string> = store.variables.keys(),
-): Promise<string> {
+): Promise<string | null> {
   for (const [name, values] of Object.entries(inputs)) {
     const index = firstNonFinite(values);
     if (index >= 0) return `input "${name}" of the batch, element ${index} (${String(values[index])})`;
@@ -29,7 +29,7 @@ export async function diagnose(
       const index = firstNonFinite(await program.readKept(tensor));
       if (index >= 0) return `element ${index} of ${formatNode(tensor.node)}`;
     }
-    return "no op when each runs on its own";
+    return null;
   } finally {
     program.destroy();
   }

@@ -1,4 +1,4 @@
-import { type Device, openDevice } from "@distilldrive/tensor";
+import { type Device, DeviceError, openDevice } from "@distilldrive/tensor";
 import { countCalls } from "@distilldrive/testkit";
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
@@ -88,6 +88,33 @@ describe("fit [gpu]", () => {
     await expect(fit(failing)).rejects.toThrow(/step 9 produced a number that is not finite, first in element \d+ of %\d+ = (mul|square|matmul|sum).*last good checkpoint is .*step-00000005\.json/s);
     const lines = (await readFile(path.join(scratch, "diverged", "metrics.jsonl"), "utf8")).trim().split("\n");
     expect(lines).toHaveLength(8);
+  });
+
+  test("when the device is lost, it is opened again and the run ends with the same bits; a second loss is an error", async () => {
+    const losing = async (name: string, times: number): Promise<{ notes: string[]; run: Promise<unknown> }> => {
+      const notes: string[] = [];
+      const task = toyTask();
+      let current = await openDevice();
+      let left = times;
+      const watched = { ...task, batches: { ...task.batches, next: () => {
+        // Batches are made while the device works on the step before.
+        if (task.batches.state() === 12 && left-- > 0) current.gpu.destroy();
+        return task.batches.next();
+      } } };
+      const progress = { start: () => undefined, stop: () => undefined, update: () => undefined, note: (text: string) => { notes.push(text); } };
+      const reopen = async (): Promise<{ device: Device }> => ({ device: (current = await openDevice()) });
+      return { notes, run: fit(options(name, { device: current, task: watched, progress, reopen })).finally(() => { current.close(); }) };
+    };
+    const once = await losing("lost", 1);
+    expect(await once.run).toMatchObject({ step: 20 });
+    expect(once.notes).toEqual([expect.stringMatching(/was lost \(.*\) while step 12 of "toy" ran, a program of \d+ kernels, the costliest \S+ \(.*going on from the last checkpoint\.$/)]);
+    const [whole, lost] = [await bytesOf("whole"), await bytesOf("lost")];
+    expect(lost.log).toBe(whole.log);
+    expect(lost.weights.equals(whole.weights)).toBe(true);
+    const twice = await losing("lost-twice", 2);
+    await expect(twice.run).rejects.toThrow(DeviceError);
+    const refused = await losing("lost-for-good", 2);
+    await expect(refused.run).rejects.toThrow(/second time.*Lower the batch.*resume the run in .*lost-for-good/s);
   });
 
   test("a directory that holds a run is not overwritten", async () => {

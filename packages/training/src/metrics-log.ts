@@ -1,4 +1,4 @@
-import { buffer, equal, expandDims, type Graph, type Store, stack, type Tensor, type Variable, where } from "@distilldrive/tensor";
+import { add, buffer, equal, expandDims, type Graph, mul, type Store, stack, type Tensor, type Variable, where } from "@distilldrive/tensor";
 import { open, stat, truncate } from "node:fs/promises";
 import { CheckpointError } from "./errors.js";
 
@@ -12,12 +12,19 @@ export interface DeviceLog {
 /** Name of the input that says which row the step writes. */
 export const rowInput = "log.row";
 
-/** Appends the scalars `values` to a ring of `rows` rows on the device. */
-export function appendLog(graph: Graph, values: Readonly<Record<string, Tensor>>, variable: Variable): void {
+/**
+ * Appends the scalars `values` to a ring of rows on the device.
+ * @param parts batches that make a row: each adds its share
+ * @param restart [1], 1 in the first of them; needed for several
+ */
+export function appendLog(graph: Graph, values: Readonly<Record<string, Tensor>>, { variable }: DeviceLog, parts = 1, restart?: Tensor): void {
   const [rows = 1] = variable.shape;
   const row = graph.input(rowInput, [1], "u32");
   const here = equal(graph.constant(Float32Array.from({ length: rows }, (_, i) => i), [rows, 1]), row);
-  graph.assign(variable, where(here, expandDims(stack(Object.values(values), 0), 0), graph.variable(variable)));
+  const old = graph.variable(variable);
+  const fresh = expandDims(stack(Object.values(values), 0), 0);
+  const value = restart && parts > 1 ? add(where(restart, 0, old), mul(fresh, 1 / parts)) : fresh;
+  graph.assign(variable, where(here, value, old));
 }
 
 /** The ring for named scalars. */
@@ -25,13 +32,16 @@ export function deviceLog(columns: readonly string[], rows: number): DeviceLog {
   return { rows, columns, variable: buffer([rows, columns.length]) };
 }
 
-/** Reads the rows of steps `from` to `to` - 1; at most `log.rows` of them. */
-export async function readLog(store: Store, name: string, log: DeviceLog, from: number, to: number): Promise<{ step: number; values: Record<string, number> }[]> {
-  const data = (await store.snapshot([name])).get(name)?.data ?? [];
+/** Reads the rows of steps `from` to `to` - 1 (at most as many as the logs have), the columns of all logs together. */
+export async function readLogs(store: Store, logs: ReadonlyMap<string, DeviceLog>, from: number, to: number): Promise<{ step: number; values: Record<string, number> }[]> {
+  const snapshot = await store.snapshot(logs.keys());
   return Array.from({ length: to - from }, (_, i) => {
     const step = from + i;
     const values: Record<string, number> = {};
-    log.columns.forEach((column, j) => (values[column] = data[(step % log.rows) * log.columns.length + j] ?? Number.NaN));
+    for (const [name, log] of logs) {
+      const data = snapshot.get(name)?.data ?? [];
+      log.columns.forEach((column, j) => (values[column] = data[(step % log.rows) * log.columns.length + j] ?? Number.NaN));
+    }
     return { step, values };
   });
 }

@@ -16,6 +16,8 @@ export interface Progress {
   start(name: string, totalSteps: number, step: number): void;
   update(state: ProgressState): void;
   stop(): void;
+  /** Something out of the ordinary, in a sentence; shown between `stop` and the next `start`. */
+  note?(text: string): void;
 }
 
 /** `1:02:03` or `12:40`. */
@@ -68,6 +70,9 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
     stop: () => {
       bar.stop();
     },
+    note: (text) => {
+      stream.write(`${text}\n`);
+    },
   };
 }
 
@@ -87,5 +92,8 @@ function lineProgress(stream: NodeJS.WriteStream, seconds: number): Progress {
       );
     },
     stop: () => undefined,
+    note: (text) => {
+      stream.write(`${text}\n`);
+    },
   };
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { optimizerSchema } from "./schedule.js";
+import { optimizerSchema, precisionSchema } from "./schedule.js";
 
 /** Scenes of the synthetic town mixed into the training data. */
 export const townSchema = z.strictObject({
@@ -49,6 +49,7 @@ export const loopSchema = z.strictObject({
   logEvery: z.int().min(1).default(20),
   reference: referenceSchema.prefault({}),
   optimizer: optimizerSchema.prefault({}),
+  precision: precisionSchema.prefault({}),
 });
 
 /** Settings every training run has. */

@@ -8,6 +8,12 @@ describe("learningRateAt", () => {
     expect([0, 1, 2, 3].map((step) => learningRateAt(config, step, 100))).toEqual([0.5, 1, 1.5, 2]);
   });
 
+  test("rises from a given fraction of the peak, as published: a third, over 500 steps", () => {
+    const published = { ...config, learningRate: 3, warmupSteps: 500, warmupFrom: 1 / 3, finalFraction: 1e-3 };
+    expect([0, 250, 500].map((step) => learningRateAt(published, step, 1500))).toEqual([1, 2, 3]);
+    expect(learningRateAt(published, 1500, 1500)).toBeCloseTo(3e-3, 12);
+  });
+
   test("falls along half a cosine to finalFraction of the peak, and stays there", () => {
     expect(learningRateAt(config, 4, 104)).toBe(2);
     expect(learningRateAt(config, 54, 104)).toBeCloseTo(2 * (0.1 + 0.9 / 2), 12);
