@@ -1,4 +1,4 @@
-import { bindingBytes, copy as copyKernel, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf } from "@distilldrive/kernels";
+import { copy as copyKernel, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf } from "@distilldrive/kernels";
 import { GraphError } from "../errors.js";
 import type { Graph, Node, Tensor } from "../graph.js";
 import { expandNames } from "../op.js";
@@ -8,6 +8,7 @@ import { optimize } from "../transform/optimize.js";
 import { liveNodes } from "../transform/rewrite.js";
 import type { Variable } from "../variable.js";
 import { elementwiseKernel } from "./elementwise-kernel.js";
+import { liveBytes, type Memory, placeStorages } from "./memory.js";
 
 /** Where the bytes of a tensor are. */
 export type Home =
@@ -40,16 +41,11 @@ export interface Launch {
   readonly scope: string;
 }
 
-/** A slot of the arena: the tensors that take turns in it. */
-export interface Slot {
-  bytes: number;
-  readonly tenants: Storage[];
-}
-
 /** Everything a run does, frozen: dispatches in order, memory, results. */
 export interface Plan {
   readonly launches: readonly Launch[];
-  readonly slots: readonly Slot[];
+  /** Where the intermediates lie. */
+  readonly memory: Memory;
   readonly inputs: readonly { readonly name: string; readonly storage: Storage }[];
   readonly storages: readonly Storage[];
   /** Storage of each named output. */
@@ -308,14 +304,14 @@ class Planner {
 
   #finish(outputs: ReadonlyMap<string, Storage>, kept: ReadonlyMap<Tensor, Storage>): Plan {
     const intermediates = this.#storages.filter((storage) => storage.home.kind === "arena" && storage.last >= 0);
-    const slots = packSlots(intermediates);
-    const peakBytes = slots.reduce((sum, slot) => sum + slot.bytes, 0);
+    const memory = placeStorages(intermediates, this.#launches, this.target.limits.maxStorageBufferBindingSize);
+    const peakBytes = memory.buffers.reduce((sum, bytes) => sum + bytes, 0);
     const lowerBoundBytes = liveBytes(intermediates, this.#launches.length);
     const flops = this.#launches.reduce((sum, { kernel }) => sum + kernel.cost.flops, 0);
     const launches = this.#launches;
     return {
       launches,
-      slots,
+      memory,
       inputs: this.#inputs,
       storages: this.#storages,
       outputs,
@@ -357,33 +353,4 @@ function overwritingLast(steps: readonly Step[]): Step[] {
     } else first.push(step);
   }
   return [...first, ...last];
-}
-
-/** Largest first, each into the smallest slot that is free for its whole life; a new slot when there is none. */
-function packSlots(storages: readonly Storage[]): Slot[] {
-  const slots: Slot[] = [];
-  const bySize = [...storages].sort((a, b) => b.length - a.length || a.id - b.id);
-  for (const storage of bySize) {
-    const free = slots.filter((slot) => slot.tenants.every((other) => other.last < storage.first || storage.last < other.first));
-    const slot = free.at(-1);
-    if (slot) slot.tenants.push(storage);
-    else slots.push({ bytes: bindingBytes(storage), tenants: [storage] });
-  }
-  return slots;
-}
-
-function liveBytes(storages: readonly Storage[], launches: number): number {
-  const change = new Float64Array(launches + 2);
-  for (const storage of storages) {
-    const bytes = bindingBytes(storage);
-    change[storage.first] = (change[storage.first] ?? 0) + bytes;
-    change[storage.last + 1] = (change[storage.last + 1] ?? 0) - bytes;
-  }
-  let live = 0;
-  let most = 0;
-  for (const delta of change) {
-    live += delta;
-    most = Math.max(most, live);
-  }
-  return most;
 }

@@ -4,7 +4,7 @@ import { Graph, type Node, type Tensor } from "../graph.js";
 export interface Rewritten {
   readonly graph: Graph;
   /** The tensor of the new graph that has the value of a tensor of the old one, or undefined when nothing needs it any more. */
-  resolve(tensor: Tensor): Tensor | undefined;
+  readonly resolve: (tensor: Tensor) => Tensor | undefined;
 }
 
 /**
