@@ -20,24 +20,31 @@ export { cumsum } from "./ops/cumsum.js";
 export type { FeatureLevel } from "@distilldrive/kernels";
 export { deformableAggregation } from "./ops/deformable-aggregation.js";
 export {
-  abs, add, broadcastTo, cast, clamp, cos, div, equal, exp, gelu, greater, greaterEqual, isFinite, less, lessEqual, log, maximum, minimum, mul, neg,
-  normalCdf, pow, reciprocal, relu, rsqrt, sigmoid, sign, sin, softplus, sqrt, square, stopGradient, sub, tanh, where,
+  abs, add, broadcastTo, cast, clamp, div, equal, exp, gelu, greater, greaterEqual, isFinite, less, lessEqual, log, maximum, minimum, mul, neg,
+  normalCdf, pow, reciprocal, relu, rsqrt, sigmoid, sign, softplus, sqrt, square, stopGradient, sub, tanh, where,
 } from "./ops/elementwise.js";
 export { dropout } from "./ops/dropout.js";
 export { gather, scatterAdd } from "./ops/gather.js";
 export { gridSample } from "./ops/grid-sample.js";
 export type { GridSampleOptions } from "./ops/grid-sample.js";
 export { allOps } from "./ops/index.js";
+export { embedding, indexSelect } from "./ops/index-select.js";
 export { defineKernelOp } from "./ops/kernel-op.js";
+export { interpolate } from "./ops/interpolate.js";
+export type { InterpolateOptions } from "./ops/interpolate.js";
 export { klDivergence } from "./ops/kl-divergence.js";
 export { addLayerNorm, layerNorm } from "./ops/layer-norm.js";
 export { linear, matmul } from "./ops/matmul.js";
 export { maxPool } from "./ops/max-pool.js";
 export { packAdd, packTensors } from "./ops/pack.js";
+export { averagePool2d, maxPool2d } from "./ops/pool.js";
+export type { Pool2dOptions } from "./ops/pool.js";
 export { permute, transpose } from "./ops/permute.js";
 export { argMax, argMin, max, mean, min, oneHot, sum, sumSquares } from "./ops/reduce.js";
 export type { AxisOptions, ReduceOptions } from "./ops/reduce.js";
 export { expandDims, reshape, squeeze } from "./ops/reshape.js";
+export { segmentSum } from "./ops/segment-sum.js";
+export { cos, sin } from "./ops/sine.js";
 export { sineEmbedding } from "./ops/sine-embedding.js";
 export { adamDirection, decayedStep, orthonormalise } from "./ops/soap.js";
 export { pad, slice, split } from "./ops/slice.js";

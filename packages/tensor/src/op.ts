@@ -42,7 +42,12 @@ export type Lowering<Attributes> =
    * One WGSL expression over the broadcast inputs. `T` is the element type in use (f32 or vec4f): write constants as
    * `T(2.0)`, and `U` for its bits. i32 and u32 inputs arrive converted to `T`. The result is f32. Chains of these fuse into one kernel.
    */
-  | { readonly kind: "elementwise"; readonly expression: (inputs: readonly string[], attributes: Attributes) => string }
+  | {
+      readonly kind: "elementwise";
+      readonly expression: (inputs: readonly string[], attributes: Attributes) => string;
+      /** WGSL functions over `T` that the expression calls; declared once in a kernel. */
+      readonly functions?: string;
+    }
   /** The same elements under another shape; costs nothing. */
   | { readonly kind: "view" }
   /** Kernels whose binding names are the op's input and output names (or, in a sequence, its temporaries). */

@@ -14,6 +14,8 @@ export interface Elementwise<Attributes> {
   readonly value: (x: readonly number[], attributes: Attributes) => number;
   /** The same as a WGSL expression over `T`. */
   readonly wgsl: (x: readonly string[], attributes: Attributes) => string;
+  /** WGSL functions over `T` that the expression calls. */
+  readonly functions?: string;
   /**
    * Partial derivative with respect to each input times the cotangent, in the result's shape (autodiff sums over broadcast
    * axes), or null for an input without gradient.
@@ -47,7 +49,7 @@ export function elementwise<Attributes extends object = None>(spec: Elementwise<
         (x) => spec.value(x, attributes),
       ),
     ],
-    lower: { kind: "elementwise", expression: spec.wgsl },
+    lower: { kind: "elementwise", expression: spec.wgsl, ...(spec.functions === undefined ? {} : { functions: spec.functions }) },
     vjp: derivatives
       ? {
           saves: spec.saves ?? spec.inputs,

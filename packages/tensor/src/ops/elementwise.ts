@@ -130,28 +130,6 @@ const signOp = elementwise({
   value: (x) => Math.sign(at(x, 0)) + 0,
   wgsl: ([x]) => `sign(${x})`,
 });
-/** Sine and cosine reduce their argument themselves: WGSL promises their precision on [-pi, pi] only. */
-const reduceAngle = (x: string | undefined): string => `(${x} - round(${x} * T(0.15915494309)) * T(6.28125) - round(${x} * T(0.15915494309)) * T(0.00193530717959))`;
-const sinOp = elementwise({
-  name: "sin",
-  inputs: ["x"],
-  value: (x) => Math.sin(at(x, 0)),
-  wgsl: ([x]) => `sin(${reduceAngle(x)})`,
-  derivatives: [(dy, x) => mul(dy, cos(pick(x, 0)))],
-  ranges: [[-40, 40]],
-  tolerance: "transcendental",
-  flops: 12,
-});
-const cosOp = elementwise({
-  name: "cos",
-  inputs: ["x"],
-  value: (x) => Math.cos(at(x, 0)),
-  wgsl: ([x]) => `cos(${reduceAngle(x)})`,
-  derivatives: [(dy, x) => neg(mul(dy, sin(pick(x, 0))))],
-  ranges: [[-40, 40]],
-  tolerance: "transcendental",
-  flops: 12,
-});
 const tanhOp = elementwise({
   name: "tanh",
   inputs: ["x"],
@@ -353,10 +331,6 @@ export const square = (x: Operand): Tensor => applyOp(squareOp, [x], {});
 export const abs = (x: Operand): Tensor => applyOp(absOp, [x], {});
 /** -1, 0 or 1. */
 export const sign = (x: Operand): Tensor => applyOp(signOp, [x], {});
-/** Sine of x (rad). */
-export const sin = (x: Operand): Tensor => applyOp(sinOp, [x], {});
-/** Cosine of x (rad). */
-export const cos = (x: Operand): Tensor => applyOp(cosOp, [x], {});
 /** Hyperbolic tangent. */
 export const tanh = (x: Operand): Tensor => applyOp(tanhOp, [x], {});
 /** 1 / (1 + e^-x). */
@@ -400,6 +374,6 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 /** Every elementwise op, for the laws, the documentation and the benchmark. */
 export const elementwiseOps: readonly OpDefinition<never>[] = [
   addOp, subOp, mulOp, divOp, maximumOp, minimumOp, negOp, expOp, logOp, sqrtOp, rsqrtOp, reciprocalOp, squareOp, absOp,
-  signOp, sinOp, cosOp, tanhOp, sigmoidOp, softplusOp, reluOp, normalCdfOp, powOp, clampOp, equalOp, lessOp, lessEqualOp,
+  signOp, tanhOp, sigmoidOp, softplusOp, reluOp, normalCdfOp, powOp, clampOp, equalOp, lessOp, lessEqualOp,
   greaterOp, greaterEqualOp, isFiniteOp, whereOp, castOp, stopGradientOp, broadcastToOp,
 ] as readonly unknown[] as readonly OpDefinition<never>[];

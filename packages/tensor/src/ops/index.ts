@@ -9,29 +9,35 @@ import { dropoutOp } from "./dropout.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
 import { gridSampleGridBackwardOp, gridSampleInputBackwardOp, gridSampleOp } from "./grid-sample.js";
+import { interpolate2dBackwardOp, interpolate2dOp } from "./interpolate.js";
 import { klDivergenceBackwardOp, klDivergenceOp } from "./kl-divergence.js";
 import { addLayerNormBackwardOp, addLayerNormGradientsOp, addLayerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormOp, layerNormParametersOp } from "./layer-norm.js";
 import { matmulOp } from "./matmul.js";
 import { maxPoolBackwardOp, maxPoolOp } from "./max-pool.js";
 import { packAddOp, packOp } from "./pack.js";
 import { permuteOp } from "./permute.js";
+import { averagePool2dBackwardOp, averagePool2dOp, maxPool2dBackwardOp, maxPool2dOp } from "./pool.js";
 import { argMaxOp, argMinOp, maxOp, meanOp, minOp, sumOp, sumSquaresOp } from "./reduce.js";
 import { reshapeOp } from "./reshape.js";
+import { segmentSumOp } from "./segment-sum.js";
+import { cosOp, sinOp } from "./sine.js";
 import { sineEmbeddingBackwardOp, sineEmbeddingOp } from "./sine-embedding.js";
 import { adamDirectionOp, decayedStepOp, orthonormaliseOp } from "./soap.js";
 import { padOp, sliceOp } from "./slice.js";
 import { logSoftmaxBackwardOp, logSoftmaxOp, softmaxBackwardOp, softmaxOp } from "./softmax.js";
 
 const ops: readonly unknown[] = [
-  ...elementwiseOps,
+  ...elementwiseOps, sinOp, cosOp,
   reshapeOp, permuteOp, sliceOp, padOp, concatOp, splitOp,
   sumOp, meanOp, maxOp, minOp, argMaxOp, argMinOp, sumSquaresOp, cumsumOp,
   gatherOp, scatterAddOp,
   matmulOp,
   conv1dOps.forward, conv1dOps.backwardInput, conv1dOps.backwardWeight, conv2dOps.forward, conv2dOps.backwardInput, conv2dOps.backwardWeight,
+  maxPool2dOp, maxPool2dBackwardOp, averagePool2dOp, averagePool2dBackwardOp, interpolate2dOp, interpolate2dBackwardOp,
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
   packOp, packAddOp, adamDirectionOp, decayedStepOp, orthonormaliseOp,
+  segmentSumOp,
   gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
   deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
   layerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormParametersOp, addLayerNormOp, addLayerNormBackwardOp, addLayerNormGradientsOp,

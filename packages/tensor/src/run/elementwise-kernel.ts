@@ -74,15 +74,17 @@ export function elementwiseKernel(group: FusedGroup): Kernel {
     if (!name) throw new GraphError(`fusion: ${tensor.toString()} is neither inside the group nor one of its inputs.`);
     return `v${name.slice(1)}`;
   };
+  const functions = new Set<string>();
   group.nodes.forEach((node, position) => {
     if (node.op?.lower.kind !== "elementwise") return;
+    if (node.op.lower.functions !== undefined) functions.add(node.op.lower.functions);
     body.push(`let t${position} = ${node.op.lower.expression(node.inputs.map(reference), node.attributes as never)};`);
   });
 
   const wgsl = `${declare(bindings, uniforms, elements)}
 alias T = ${width === 4 ? "vec4f" : "f32"};
 alias U = ${width === 4 ? "vec4u" : "u32"};
-
+${[...functions].join("\n")}
 @compute @workgroup_size(${workgroupSize})
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
   let slot = (workgroup.x + workgroup.y * ${foldedWidth}u) * ${workgroupSize}u + lane;
