@@ -4,6 +4,8 @@ export { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.
 export { portableTarget, targetOf } from "./target.js";
 export { chooseCandidate, recordTuning, sizeBucket, tuningFrom } from "./tuning.js";
 export type { TuningRecorder } from "./tuning.js";
+export { measureCeilings } from "./ceilings.js";
+export type { Ceilings } from "./ceilings.js";
 export { measureCandidates } from "./measure.js";
 export type { CandidateTime, MeasureOptions } from "./measure.js";
 export { declare, foldedGrid, foldedWidth } from "./wgsl.js";
