@@ -1,7 +1,8 @@
 import { axisOf, requireChannels, type Convolution } from "../convolution/geometry.js";
-import { convolutionBackwardInput, convolutionForward } from "../convolution/walk.js";
-import { convolutionBackwardBias, convolutionBackwardWeight } from "../convolution/weight-gradient.js";
-import type { Kernel, KernelSequence, KernelTarget } from "../kernel.js";
+import { convolutionBackwardInput, convolutionForward } from "../convolution/forward-plan.js";
+import { convolutionBackwardBias } from "../convolution/bias-gradient.js";
+import { convolutionBackwardWeight } from "../convolution/weight-gradient.js";
+import type { KernelSequence, KernelTarget } from "../kernel.js";
 import type { Activation } from "../matmul/shape.js";
 import { portableTarget } from "../target.js";
 
@@ -47,9 +48,9 @@ export function conv1dGeometry(options: Conv1dOptions): Convolution {
  */
 export const conv1d = {
   /** Bindings: x, weight, bias (where asked for), out. */
-  forward: (options: Conv1dOptions, target: KernelTarget = portableTarget): Kernel => convolutionForward(conv1dGeometry(options), target),
+  forward: (options: Conv1dOptions, target: KernelTarget = portableTarget): KernelSequence => convolutionForward(conv1dGeometry(options), target),
   /** Bindings: dout, weight, dx [B, C, L]. */
-  backwardInput: (options: Conv1dOptions, target: KernelTarget = portableTarget): Kernel => convolutionBackwardInput(conv1dGeometry(options), target),
+  backwardInput: (options: Conv1dOptions, target: KernelTarget = portableTarget): KernelSequence => convolutionBackwardInput(conv1dGeometry(options), target),
   /** Tensors: x, dout, dweight [Co, C / groups, K]. Bit-identical from run to run. */
   backwardWeight: (options: Conv1dOptions, target: KernelTarget = portableTarget): KernelSequence => convolutionBackwardWeight(conv1dGeometry(options), target),
   /** Tensors: dout, dbias [Co]. Bit-identical from run to run. */

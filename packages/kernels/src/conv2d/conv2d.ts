@@ -1,12 +1,10 @@
-import { axisOf, requireChannels, type Convolution } from "../convolution/geometry.js";
-import { convolutionBackwardInput, convolutionForward } from "../convolution/walk.js";
-import { convolutionBackwardBias, convolutionBackwardWeight } from "../convolution/weight-gradient.js";
-import type { Kernel, KernelSequence, KernelTarget } from "../kernel.js";
+import { axisOf, type Convolution, type Pair, pairOf, requireChannels } from "../convolution/geometry.js";
+import { convolutionBackwardInput, convolutionForward } from "../convolution/forward-plan.js";
+import { convolutionBackwardBias } from "../convolution/bias-gradient.js";
+import { convolutionBackwardWeight } from "../convolution/weight-gradient.js";
+import type { KernelSequence, KernelTarget } from "../kernel.js";
 import type { Activation } from "../matmul/shape.js";
 import { portableTarget } from "../target.js";
-
-/** A number for both axes, or one for y and one for x. */
-export type Pair = number | readonly [number, number];
 
 /** Sizes and variants of a 2-D convolution; x [B, H, W, C], weight [Co, KH, KW, C / groups], bias [Co], out [B, Ho, Wo, Co]. */
 export interface Conv2dOptions {
@@ -31,13 +29,11 @@ export interface Conv2dOptions {
   readonly activation?: Activation;
 }
 
-const both = (pair: Pair): readonly [number, number] => (typeof pair === "number" ? [pair, pair] : pair);
-
 /** The geometry of a 2-D convolution in NHWC. @throws ShapeError */
 export function conv2dGeometry(options: Conv2dOptions): Convolution {
   const { batch, height, width, channels, outChannels, groups = 1, bias = false, activation = "none" } = options;
   requireChannels("conv2d", batch, channels, outChannels, groups);
-  const [taps, stride, padding, dilation] = [both(options.kernel), both(options.stride ?? 1), both(options.padding ?? 0), both(options.dilation ?? 1)];
+  const [taps, stride, padding, dilation] = [pairOf(options.kernel), pairOf(options.stride ?? 1), pairOf(options.padding ?? 0), pairOf(options.dilation ?? 1)];
   const y = axisOf("conv2d", "y", { size: height, taps: taps[0], stride: stride[0], padding: padding[0], dilation: dilation[0] });
   const x = axisOf("conv2d", "x", { size: width, taps: taps[1], stride: stride[1], padding: padding[1], dilation: dilation[1] });
   const depth = channels / groups;
@@ -55,9 +51,9 @@ export function conv2dGeometry(options: Conv2dOptions): Convolution {
  */
 export const conv2d = {
   /** Bindings: x, weight, bias (where asked for), out. */
-  forward: (options: Conv2dOptions, target: KernelTarget = portableTarget): Kernel => convolutionForward(conv2dGeometry(options), target),
+  forward: (options: Conv2dOptions, target: KernelTarget = portableTarget): KernelSequence => convolutionForward(conv2dGeometry(options), target),
   /** Bindings: dout, weight, dx [B, H, W, C]. */
-  backwardInput: (options: Conv2dOptions, target: KernelTarget = portableTarget): Kernel => convolutionBackwardInput(conv2dGeometry(options), target),
+  backwardInput: (options: Conv2dOptions, target: KernelTarget = portableTarget): KernelSequence => convolutionBackwardInput(conv2dGeometry(options), target),
   /** Tensors: x, dout, dweight [Co, KH, KW, C / groups]. Bit-identical from run to run. */
   backwardWeight: (options: Conv2dOptions, target: KernelTarget = portableTarget): KernelSequence => convolutionBackwardWeight(conv2dGeometry(options), target),
   /** Tensors: dout, dbias [Co]. Bit-identical from run to run. */

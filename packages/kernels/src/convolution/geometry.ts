@@ -46,6 +46,14 @@ export interface Convolution {
   readonly weight: WeightStrides;
 }
 
+/** A number for both axes, or one for y and one for x. */
+export type Pair = number | readonly [number, number];
+
+/** Values for y and x. */
+export function pairOf(pair: Pair): readonly [number, number] {
+  return typeof pair === "number" ? [pair, pair] : pair;
+}
+
 /** Completes an axis. @throws ShapeError when a size is bad or the kernel does not fit into the padded input */
 export function axisOf(where: string, name: string, sizes: Omit<Axis, "outSize">): Axis {
   const { size, taps, stride, padding, dilation } = sizes;

@@ -5,10 +5,8 @@ import {
   conv2d as conv2dKernels,
   conv2dGeometry,
   type Conv2dOptions,
-  type Kernel,
   type KernelSequence,
   type KernelTarget,
-  sequenceOf,
   ShapeError,
 } from "@distilldrive/kernels";
 import { applyOp, graphOf, type Operand, type Tensor } from "../graph.js";
@@ -36,8 +34,8 @@ interface Family<Options> {
   readonly options: (x: Shape, weight: Shape, attributes: ConvolutionAttributes) => Options;
   readonly outShape: (options: Options) => Shape;
   readonly kernels: {
-    readonly forward: (options: Options, target: KernelTarget) => Kernel;
-    readonly backwardInput: (options: Options, target: KernelTarget) => Kernel;
+    readonly forward: (options: Options, target: KernelTarget) => KernelSequence;
+    readonly backwardInput: (options: Options, target: KernelTarget) => KernelSequence;
     readonly backwardWeight: (options: Options, target: KernelTarget) => KernelSequence;
   };
   readonly rank: number;
@@ -62,7 +60,7 @@ function convolutionOps<Options>(family: Family<Options>): ConvolutionOps {
     const depthAxis = name === "conv1d" ? 1 : 3;
     const attributes = {
       stride: drawer.integer(1, 2),
-      padding: drawer.integer(1, 2),
+      padding: drawer.integer(0, 2),
       dilation: drawer.integer(1, 2),
       groups: (x[channelAxis] ?? 1) / (weight[depthAxis] ?? 1),
       bias: drawer.boolean(),
@@ -110,7 +108,7 @@ function convolutionOps<Options>(family: Family<Options>): ConvolutionOps {
       return [typeOf(family.outShape(family.options(x.shape, weight.shape, attributes)))];
     },
     kernels: ({ target, inputs: [x, weight], attributes }) =>
-      renameTensors(sequenceOf(kernels.forward(family.options(x?.shape ?? [], weight?.shape ?? [], attributes), target)), { bias: "bias0" }),
+      renameTensors(kernels.forward(family.options(x?.shape ?? [], weight?.shape ?? [], attributes), target), { bias: "bias0" }),
     vjp: {
       saves: ["x", "weight", "out"],
       recompute: "costly",
