@@ -1,3 +1,5 @@
+export { fromHalf, roundToHalf, toHalf } from "./half.js";
+export { storeAs, storeSequenceAs } from "./storage.js";
 export { bindingBytes, sequenceCost, sequenceOf, sequenceReference } from "./kernel.js";
 export type { Arrays, Binding, Candidate, Cost, DType, Kernel, KernelSequence, KernelStep, KernelTarget, Temporary, Tuning, UniformField } from "./kernel.js";
 export { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.js";

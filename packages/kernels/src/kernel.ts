@@ -1,4 +1,4 @@
-/** Element types a kernel can read or write. Every element takes four bytes. */
+/** Element types a kernel computes with. Every element takes four bytes, unless it is stored as f16. */
 export type DType = "f32" | "i32" | "u32";
 
 /**
@@ -11,6 +11,8 @@ export interface Binding {
   /** "read": `var<storage, read>`; "write" and "readwrite": `var<storage, read_write>`. "write" promises that every element is overwritten. */
   readonly access: "read" | "write" | "readwrite";
   readonly dtype: DType;
+  /** How the elements lie in memory where that is not `dtype` itself: f32 values in half precision. */
+  readonly storedAs?: "f16";
   /** Number of elements. */
   readonly length: number;
 }
@@ -93,9 +95,9 @@ export interface KernelSequence {
   readonly temporaries: readonly Temporary[];
 }
 
-/** Bytes a buffer range bound to `binding` must hold: `4 * length`, at least 16 and rounded up to 16. */
-export function bindingBytes(binding: { readonly length: number }): number {
-  return Math.max(16, Math.ceil(binding.length / 4) * 16);
+/** Bytes a buffer range bound to `binding` must hold: `4 * length` (stored as f16: `2 * length`), at least 16 and rounded up to 16. */
+export function bindingBytes({ length, storedAs }: { readonly length: number; readonly storedAs?: "f16" | undefined }): number {
+  return Math.max(16, Math.ceil((length * (storedAs === "f16" ? 2 : 4)) / 16) * 16);
 }
 
 /** One way to compute an operation: a kernel family with its tile, or a different order of steps. */

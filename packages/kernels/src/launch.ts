@@ -2,6 +2,7 @@ import { DeviceLimitError, DTypeError, KernelError, ShapeError } from "./errors.
 import { bufferUsage, computeStage, mapRead } from "./gpu-constants.js";
 import { bindingBytes, sequenceOf } from "./kernel.js";
 import type { Binding, DType, Kernel, KernelSequence, UniformField } from "./kernel.js";
+import { fromHalf, toHalf } from "./half.js";
 
 /** A kernel compiled for one device, ready to be put into a compute pass. */
 export interface PreparedKernel {
@@ -50,6 +51,10 @@ export function checkLimits(device: GPUDevice, kernel: Kernel): void {
   };
   const raise = "Request a higher limit when the device is opened, or split the work.";
   refuse("too many storage buffers", limits.maxStorageBuffersPerShaderStage, kernel.bindings.length, raise);
+  const half = kernel.bindings.find(({ storedAs }) => storedAs === "f16");
+  if (half !== undefined && !device.features.has("shader-f16")) {
+    throw new DeviceLimitError(`${kernel.name}: binding "${half.name}" is stored as f16, expected a device with the feature "shader-f16", got one without. Request the feature when the device is opened, or store f32.`);
+  }
   for (const workgroups of kernel.grid) refuse("too many workgroups in one dimension", limits.maxComputeWorkgroupsPerDimension, workgroups, "Use a smaller batch.");
   for (const binding of kernel.bindings) refuse(`binding "${binding.name}" has too many bytes`, limits.maxStorageBufferBindingSize, bindingBytes(binding), raise);
 }
@@ -143,7 +148,7 @@ function rangeFor(kernel: Kernel, binding: Binding, buffers: Readonly<Record<str
   return { buffer: range.buffer, offset: range.offset ?? 0, size: needed };
 }
 
-/** Values of a tensor on the host. */
+/** Values of a tensor on the host; f16 ones as the float32 numbers they stand for. */
 export type HostArray = Float32Array | Int32Array | Uint32Array;
 
 const arrayTypes: Readonly<Record<DType, new (buffer: ArrayBuffer, offset: number, length: number) => HostArray>> = {
@@ -160,6 +165,7 @@ export function runKernel(device: GPUDevice, kernel: Kernel, inputs: Readonly<Re
 /** What a sequence asks of one tensor: the union over the bindings that name it. */
 interface TensorUse {
   readonly dtype: DType;
+  readonly storedAs: "f16" | undefined;
   length: number;
   /** The first use reads, so the caller must give its values. */
   readonly input: boolean;
@@ -172,7 +178,7 @@ function tensorUses(sequence: KernelSequence): Map<string, TensorUse> {
     for (const binding of kernel.bindings) {
       const name = bind[binding.name];
       if (name === undefined) throw new ShapeError(`${sequence.name}: step ${kernel.name} does not bind "${binding.name}", expected a tensor name, got nothing. List every binding in its bind.`);
-      const use = uses.get(name) ?? { dtype: binding.dtype, length: binding.length, input: binding.access !== "write", written: false };
+      const use = uses.get(name) ?? { dtype: binding.dtype, storedAs: binding.storedAs, length: binding.length, input: binding.access !== "write", written: false };
       use.length = Math.max(use.length, binding.length);
       use.written ||= binding.access !== "read";
       uses.set(name, use);
@@ -209,7 +215,10 @@ export async function runSequence(
   for (const [name, use] of uses) {
     const buffer = device.createBuffer({ label: name, size: bindingBytes(use), usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst });
     const given = use.input ? inputs[name] : undefined;
-    if (given !== undefined && given.length > 0) device.queue.writeBuffer(buffer, 0, given.buffer, given.byteOffset, given.byteLength);
+    if (given !== undefined && given.length > 0) {
+      const bytes = use.storedAs === "f16" ? toHalf(given) : given;
+      device.queue.writeBuffer(buffer, 0, bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
     buffers.set(name, buffer);
   }
   const encoder = device.createCommandEncoder();
@@ -235,7 +244,8 @@ export async function runSequence(
     for (const error of errors) if (error !== null) throw new KernelError(`${sequence.name}: the device refused the dispatch. ${error.message}`);
     for (const { name, use, staging } of reads) {
       await staging.mapAsync(mapRead);
-      outputs[name] = new arrayTypes[use.dtype](staging.getMappedRange().slice(0), 0, use.length);
+      const bytes = staging.getMappedRange().slice(0);
+      outputs[name] = use.storedAs === "f16" ? fromHalf(new Uint16Array(bytes, 0, use.length)) : new arrayTypes[use.dtype](bytes, 0, use.length);
     }
   } finally {
     for (const { staging } of reads) staging.destroy();
