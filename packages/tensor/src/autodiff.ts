@@ -4,6 +4,7 @@ import type { VjpContext } from "./op.js";
 import { add, broadcastTo } from "./ops/elementwise.js";
 import { sumTo } from "./ops/sum-to.js";
 import { formatType } from "./shape.js";
+import { fuseEpiloguesInPlace } from "./transform/epilogue.js";
 import { pushSlicesInPlace } from "./transform/push-slices.js";
 import { rootsOf } from "./transform/rewrite.js";
 import { verify } from "./transform/verify.js";
@@ -24,15 +25,21 @@ export function gradients(loss: Tensor, wrt: readonly Operand[]): readonly Tenso
   return differentiate(graph.resolve(loss), wrt);
 }
 
-/** Rewrites the forward pass before it is differentiated, so that the backward pass gets the smaller shapes too. */
+/** Rewrites the forward pass before it is differentiated, so that the backward pass gets the smaller shapes and the fewer ops too. */
 function prepareForward(loss: Tensor, wrt: readonly Operand[]): void {
   const { graph } = loss;
-  const read = new Set(graph.nodes.flatMap((node) => [...node.inputs]));
-  // What nothing reads so far may be a result that becomes an output later.
-  const ends = graph.nodes.filter((node) => node.op && node.outputs.every((output) => !read.has(output) && !graph.isReplaced(output)));
-  const roots = [...ends.flatMap((node) => [...node.outputs]), ...rootsOf(graph, [loss]), ...wrt.map((operand) => graph.lift(operand))];
-  pushSlicesInPlace(graph, roots);
+  pushSlicesInPlace(graph, readLater(loss, wrt));
   verify(graph, "pushSlices");
+  fuseEpiloguesInPlace(graph, readLater(loss, wrt));
+  verify(graph, "fuseEpilogues");
+}
+
+/** What may be read besides the loss: outputs, the tensors gradients are wanted of, and whatever nothing has read so far. */
+function readLater(loss: Tensor, wrt: readonly Operand[]): readonly Tensor[] {
+  const { graph } = loss;
+  const read = new Set(graph.nodes.flatMap((node) => [...node.inputs]));
+  const ends = graph.nodes.filter((node) => node.op && node.outputs.every((output) => !read.has(output) && !graph.isReplaced(output)));
+  return [...ends.flatMap((node) => [...node.outputs]), ...rootsOf(graph, [loss]), ...wrt.map((operand) => graph.lift(operand))];
 }
 
 function differentiate(loss: Tensor, wrt: readonly Operand[]): readonly Tensor[] {

@@ -1,4 +1,5 @@
 import type { Graph, Tensor } from "../graph.js";
+import { fuseEpilogues } from "./epilogue.js";
 import { pushSlices } from "./push-slices.js";
 import type { Rewritten } from "./rewrite.js";
 import { simplify } from "./simplify.js";
@@ -34,13 +35,13 @@ class Pipeline {
 }
 
 /**
- * The graph that is planned: the traced one with duplicates merged, identities and dead code gone, and only the rows
- * computed that somebody reads. Every transform's result is verified.
+ * The graph that is planned: the traced one with duplicates merged, identities and dead code gone, only the rows computed
+ * that somebody reads, and matrix products with their epilogues. Every transform's result is verified.
  * @throws GraphError naming the transform and the node when a transform is wrong
  */
 export function optimize(graph: Graph, { keep, assign, transform }: OptimizeOptions): Rewritten {
   verify(graph, "trace");
   const start = new Pipeline(graph, keep, (tensor) => graph.resolve(tensor)).then("simplify", (g, kept) => simplify(g, kept, { assign, identities: transform }));
   if (!transform) return start;
-  return start.then("pushSlices", pushSlices).then("simplify", (g, kept) => simplify(g, kept));
+  return start.then("pushSlices", pushSlices).then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
 }
