@@ -81,3 +81,5 @@ export type { DeformableAggregationShape } from "./deformable-aggregation/shape.
 export type { FeatureLevel } from "./bilinear/levels.js";
 export { gridSample, gridSampleGridBackward, gridSampleInputBackward } from "./grid-sample/grid-sample.js";
 export type { GridSampleShape } from "./grid-sample/reference.js";
+export { segmentSum } from "./segment-sum/segment-sum.js";
+export type { SegmentSumShape } from "./segment-sum/reference.js";

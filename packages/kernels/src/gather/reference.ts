@@ -80,3 +80,24 @@ export function chainSumsReference({ batch, rows, indices, width }: GatherShape,
   }
   return { dsrc };
 }
+
+/** Row of every index over all tables; batch x rows where it lies outside its own. */
+export function binNumbersReference({ batch, rows, indices }: GatherShape, inputs: Arrays): { bin: Float64Array } {
+  const index = arrayOf(inputs, "index", batch * indices);
+  return { bin: index.map((row, item) => (row >= 0 && row < rows ? Math.floor(item / indices) * rows + row : batch * rows)) };
+}
+
+/** Plain-loop sums over the members of each bin. */
+export function binSumsReference({ batch, rows, indices, width }: GatherShape, inputs: Arrays): { dsrc: Float64Array } {
+  const dy = arrayOf(inputs, "dy", batch * indices * width);
+  const counts = arrayOf(inputs, "counts", batch * rows + 1);
+  const start = arrayOf(inputs, "start", batch * rows);
+  const order = arrayOf(inputs, "order", batch * indices);
+  const dsrc = new Float64Array(batch * rows * width);
+  for (let row = 0; row < batch * rows; row++) {
+    for (let k = at(start, row); k < at(start, row) + at(counts, row); k++) {
+      for (let i = 0; i < width; i++) dsrc[row * width + i] = at(dsrc, row * width + i) + at(dy, at(order, k) * width + i);
+    }
+  }
+  return { dsrc };
+}

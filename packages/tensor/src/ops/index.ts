@@ -37,7 +37,7 @@ const ops: readonly unknown[] = [
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
   packOp, packAddOp, adamDirectionOp, decayedStepOp, orthonormaliseOp,
-  segmentSumOp,
+  segmentSumOp, sortOp, sortBackwardOp,
   gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
   deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
   layerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormParametersOp, addLayerNormOp, addLayerNormBackwardOp, addLayerNormGradientsOp,
