@@ -80,7 +80,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
       if (profile) await writeWhole(trace, chromeTrace(outcome.result.profile, `distilldrive train ${task}`));
       if (outcome.result.interrupted) stopped(io, outcome, `npx distilldrive train ${task} --out ${out} --resume`);
       if (options.json === true) writeJson(io, summary(outcome, out, profile));
-      else io.out(`${profile ? `${formatProfile(outcome.result)}timeline         ${trace}  (open it in chrome://tracing or ui.perfetto.dev)\n\n` : ""}${finished(outcome, out)}`);
+      else io.out(`${outcome.ceilings ? `${formatProfile(outcome.result, outcome.ceilings)}timeline         ${trace}  (open it in chrome://tracing or ui.perfetto.dev)\n\n` : ""}${finished(outcome, out)}`);
       finish(0);
     });
 }
@@ -108,7 +108,7 @@ function finished({ run, statistics }: TrainOutcome, out: string): string {
   return `${run.task}: ${statistics.step} steps in ${formatDuration(statistics.seconds)}, ${rate.toFixed(1)} samples/s. Run: ${out}\n${next}`;
 }
 
-function summary({ run, result, statistics }: TrainOutcome, out: string, profile: boolean): object {
-  const kernels = profile ? { profile: profileByKernel(result.profile) } : {};
+function summary({ run, result, statistics, ceilings }: TrainOutcome, out: string, profile: boolean): object {
+  const kernels = profile ? { profile: profileByKernel(result.profile), ceilings } : {};
   return { run: out, task: run.task, preset: run.settings.preset, seed: run.settings.seed, steps: run.steps, checkpoint: result.checkpoint, data: run.data, ...statistics, ...kernels };
 }

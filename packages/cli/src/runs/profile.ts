@@ -1,3 +1,4 @@
+import type { Ceilings } from "@distilldrive/kernels";
 import type { ProfileRow } from "@distilldrive/tensor";
 import type { FitResult } from "@distilldrive/training";
 import { textTable } from "@distilldrive/viewer";
@@ -35,20 +36,22 @@ export function profileByKernel(rows: readonly ProfileRow[]): KernelProfile[] {
 /** Kernels that get a row of their own; the others share one. */
 const SHOWN = 25;
 
-/** Table of a profiled step, and what a step and the run cost. */
-export function formatProfile({ profile, encodeMilliseconds, gpuBytes }: FitResult): string {
+/** Table of a profiled step beside what the adapter can do at most, and what a step and the run cost. */
+export function formatProfile({ profile, encodeMilliseconds, gpuBytes }: FitResult, ceilings: Ceilings): string {
   const kernels = profileByKernel(profile);
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   const others = kernels.slice(SHOWN);
   const rest = others.reduce((sum, { dispatches, milliseconds }) => ({ dispatches: sum.dispatches + dispatches, milliseconds: sum.milliseconds + milliseconds }), { dispatches: 0, milliseconds: 0 });
   const shareOf = (milliseconds: number): string => `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)} %`;
+  const partOf = (rate: number, peak: number): string => `${((100 * rate) / Math.max(peak, Number.MIN_VALUE)).toFixed(0)} %`;
   const rows = kernels.slice(0, SHOWN).map(({ kernel, dispatches, milliseconds, gflopPerSecond, gigabytePerSecond }) => [
-    kernel, String(dispatches), milliseconds.toFixed(3), shareOf(milliseconds), gflopPerSecond.toFixed(2), gigabytePerSecond.toFixed(2),
+    kernel, String(dispatches), milliseconds.toFixed(3), shareOf(milliseconds), gflopPerSecond.toFixed(2), partOf(gflopPerSecond, ceilings.fmaGflops), gigabytePerSecond.toFixed(2), partOf(gigabytePerSecond, ceilings.copyGBps),
   ]);
-  if (others.length > 0) rows.push([`${others.length} others`, String(rest.dispatches), rest.milliseconds.toFixed(3), shareOf(rest.milliseconds), "", ""]);
+  if (others.length > 0) rows.push([`${others.length} others`, String(rest.dispatches), rest.milliseconds.toFixed(3), shareOf(rest.milliseconds), "", "", "", ""]);
   return [
-    textTable([["kernel", "dispatches", "ms", "share", "GFLOP/s", "GB/s"], ...rows, ["all", String(profile.length), total.toFixed(3), "", "", ""]]),
+    textTable([["kernel", "dispatches", "ms", "share", "GFLOP/s", "of peak", "GB/s", "of peak"], ...rows, ["all", String(profile.length), total.toFixed(3), "", "", "", "", ""]]),
     "",
+    `peak             ${ceilings.fmaGflops.toFixed(1)} GFLOP/s of multiply-adds, ${ceilings.copyGBps.toFixed(2)} GB/s of copying, measured now`,
     `one step         ${total.toFixed(1)} ms on the device, ${encodeMilliseconds.toFixed(2)} ms to write inputs, encode and submit (median)`,
     `device memory    ${formatMebibytes(gpuBytes)}`,
     `process memory   ${formatMebibytes(peakProcessBytes())} at its peak`,

@@ -1,3 +1,4 @@
+import { type Ceilings, measureCeilings } from "@distilldrive/kernels";
 import { type Anchors, buildAnchors, createStreams, evaluationStream, type FeatureOptions, generateTown, resolveSceneNames, type Scene, type SceneSplit, type Stream, streamBatches } from "@distilldrive/datasets";
 import { distillTask, type TeacherOfRecord } from "@distilldrive/distill";
 import { cameraImages, STUDENT_FEATURES, studentTask } from "@distilldrive/student";
@@ -45,6 +46,8 @@ export interface TrainOutcome {
   readonly run: Run;
   readonly result: FitResult;
   readonly statistics: RunStatistics;
+  /** What the adapter can do at most; measured where a profile was asked for. */
+  readonly ceilings: Ceilings | null;
 }
 
 /** The frozen teacher's values in a distillation's run directory, so that the run needs nothing outside. */
@@ -82,7 +85,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
     const reference = (await latestCheckpoint(out)) === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : null;
     if (reference?.interrupted) {
       const result = { ...reference.interrupted, step: 0 };
-      return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result) };
+      return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result), ceilings: null };
     }
     const { seed, optimizer, checkpointEvery, keep, logEvery } = run.settings;
     const result = await fit({
@@ -94,7 +97,8 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       profile: request.profile,
       ...(reference ? { initial: reference.values } : {}),
     });
-    return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result) };
+    const ceilings = request.profile ? await measureCeilings(device.gpu) : null;
+    return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result), ceilings };
   } finally {
     built.release();
     device.close();
