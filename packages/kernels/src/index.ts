@@ -54,6 +54,10 @@ export { sineEmbedding, sineEmbeddingBackward } from "./sine-embedding/sine-embe
 export type { SineEmbeddingShape } from "./sine-embedding/reference.js";
 export { klDivergence, klDivergenceBackward } from "./kl-divergence/kl-divergence.js";
 export type { KlDivergenceShape } from "./kl-divergence/reference.js";
+export { elementLoss, elementLossBackward } from "./element-loss/element-loss.js";
+export { absoluteError, binaryCrossEntropy, gaussianFocal, sigmoidFocal, smoothAbsoluteError, squaredError } from "./element-loss/losses.js";
+export type { ElementLoss } from "./element-loss/losses.js";
+export type { ElementLossShape, WeightForm } from "./element-loss/reference.js";
 export { adamw } from "./adamw/adamw.js";
 export { adamwHyper } from "./adamw/reference.js";
 export { clipScale } from "./adamw/clip-scale.js";

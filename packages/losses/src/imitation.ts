@@ -1,5 +1,5 @@
-import { add, cumsum, div, gather, max, maximum, mean, mul, reshape, sum, type Tensor } from "@distilldrive/tensor";
-import { focalLoss, softLabelLoss } from "./classification.js";
+import { add, cumsum, gather, max, maximum, mul, reshape, sigmoidFocalLoss, sum, type Tensor } from "@distilldrive/tensor";
+import { softLabelLoss } from "./classification.js";
 import { nearestMode, PAPER_LABELS, softLabels, type SoftLabelOptions } from "./nearest-mode.js";
 import { F32_EPSILON, l1, maskedL1, type Normaliser, summedL1 } from "./regression.js";
 
@@ -116,7 +116,7 @@ export function planningTerms(plan: ImitationOutputs["plan"], targets: Imitation
     },
     classification: () =>
       options.labels === "label"
-        ? mean(mul(focalLoss(logits, nearest.index), reshape(anyKnown, [lanes, 1])))
+        ? sigmoidFocalLoss(logits, nearest.index, { weight: anyKnown })
         : softLabelLoss(logits, soft, anyKnown),
   };
 }
@@ -140,8 +140,7 @@ export function motionTerms(motion: NonNullable<ImitationOutputs["motion"]>, tar
   const counted = max(known, { axis: 1 });
   const count = maximum(sum(counted), 1);
   return {
-    classification: () =>
-      div(sum(mul(focalLoss(reshape(motion.logits, [rows, modes]), nearest.index), reshape(counted, [rows, 1]))), add(count, F32_EPSILON)),
+    classification: () => sigmoidFocalLoss(reshape(motion.logits, [rows, modes]), nearest.index, { weight: counted, divisor: add(count, F32_EPSILON) }),
     regression: () => summedL1(cumsum(nearest.best, 1), cumsum(truth, 1), known, count),
   };
 }

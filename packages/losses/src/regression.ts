@@ -1,4 +1,4 @@
-import { abs, add, broadcastTo, div, expandDims, maximum, mean, mul, square, sub, sum, type Tensor } from "@distilldrive/tensor";
+import { add, l1Loss, maximum, mseLoss, mul, sum, type Tensor } from "@distilldrive/tensor";
 
 /**
  * Mean absolute difference over all elements.
@@ -8,12 +8,12 @@ import { abs, add, broadcastTo, div, expandDims, maximum, mean, mul, square, sub
  * @returns scalar
  */
 export function l1(prediction: Tensor, target: Tensor): Tensor {
-  return mean(abs(sub(prediction, target)));
+  return l1Loss(prediction, target);
 }
 
 /** Mean squared difference over all elements; scalar. */
 export function meanSquaredError(prediction: Tensor, target: Tensor): Tensor {
-  return mean(square(sub(prediction, target)));
+  return mseLoss(prediction, target);
 }
 
 /** What a masked mean divides by: "all" elements (published, fact T16) or the "valid" ones. */
@@ -29,9 +29,7 @@ export type Normaliser = "all" | "valid";
  * @returns scalar, m
  */
 export function maskedL1(prediction: Tensor, target: Tensor, mask: Tensor, normaliser: Normaliser = "valid"): Tensor {
-  const weight = broadcastTo(expandDims(mask, -1), prediction.shape);
-  const error = mul(abs(sub(prediction, target)), weight);
-  return normaliser === "all" ? mean(error) : div(sum(error), maximum(sum(weight), 1));
+  return l1Loss(prediction, target, normaliser === "all" ? { weight: mask } : { weight: mask, divisor: maximum(mul(sum(mask), prediction.at(-1)), 1) });
 }
 
 /**
@@ -45,7 +43,7 @@ export function maskedL1(prediction: Tensor, target: Tensor, mask: Tensor, norma
  * @returns scalar, m
  */
 export function summedL1(prediction: Tensor, target: Tensor, mask: Tensor, agents: Tensor): Tensor {
-  return div(sum(mul(abs(sub(prediction, target)), expandDims(mask, -1))), add(agents, F32_EPSILON));
+  return l1Loss(prediction, target, { weight: mask, divisor: add(agents, F32_EPSILON) });
 }
 
 /** Machine epsilon of float32, which the published losses add to their divisors. */

@@ -24,6 +24,8 @@ export {
   normalCdf, pow, reciprocal, relu, rsqrt, sigmoid, sign, softplus, sqrt, square, stopGradient, sub, tanh, where,
 } from "./ops/elementwise.js";
 export { dropout } from "./ops/dropout.js";
+export { bceWithLogitsLoss, gaussianFocalLoss, l1Loss, mseLoss, sigmoidFocalLoss, smoothL1Loss } from "./ops/element-loss.js";
+export type { LossOptions } from "./ops/element-loss.js";
 export { gather, scatterAdd } from "./ops/gather.js";
 export { gridSample } from "./ops/grid-sample.js";
 export type { GridSampleOptions } from "./ops/grid-sample.js";

@@ -6,6 +6,7 @@ import { conv1dOps, conv2dOps } from "./convolution.js";
 import { cumsumOp } from "./cumsum.js";
 import { deformableAggregationFeaturesBackwardOp, deformableAggregationOp, deformableAggregationPointsBackwardOp } from "./deformable-aggregation.js";
 import { dropoutOp } from "./dropout.js";
+import { elementLossOps } from "./element-loss.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
 import { gridSampleGridBackwardOp, gridSampleInputBackwardOp, gridSampleOp } from "./grid-sample.js";
@@ -40,6 +41,7 @@ const ops: readonly unknown[] = [
   segmentSumOp, sortOp, sortBackwardOp,
   gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
   deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
+  ...elementLossOps,
   layerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormParametersOp, addLayerNormOp, addLayerNormBackwardOp, addLayerNormGradientsOp,
 ];
 
