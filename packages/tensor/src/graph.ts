@@ -1,4 +1,4 @@
-import type { DType } from "@distilldrive/kernels";
+import { type DType, DTypeError, ShapeError } from "@distilldrive/kernels";
 import { GraphError } from "./errors.js";
 import type { AnyOp, OpDefinition } from "./op.js";
 import { formatType, sameShape, type Shape, type TensorType, typeOf } from "./shape.js";
@@ -74,7 +74,10 @@ export class Graph {
   #scope = "";
   #randomOps = 0;
 
-  /** A tensor the host writes before every run. @throws GraphError when the name is taken by another type */
+  /**
+   * A tensor the host writes before every run.
+   * @throws GraphError when the name is taken by another type; ShapeError, DTypeError when the type is none
+   */
   input(name: string, shape: Shape, dtype: DType = "f32"): Tensor {
     const known = this.#inputs.get(name);
     if (known) {
@@ -83,6 +86,7 @@ export class Graph {
         `graph: input "${name}" exists with another type, expected ${formatType(known.type)}, got ${formatType(typeOf(shape, dtype))}. Choose another name.`,
       );
     }
+    requireType(`graph: input "${name}"`, shape, dtype);
     const tensor = this.#source({ kind: "input", name }, typeOf(shape, dtype));
     this.#inputs.set(name, tensor);
     return tensor;
@@ -282,4 +286,13 @@ export function applyOp<Attributes extends object>(op: OpDefinition<Attributes>,
   const [first] = graphOf(op.name, operands).apply(op, operands, attributes);
   if (!first) throw new GraphError(`${op.name}: the op has no output.`);
   return first;
+}
+
+const dtypes: readonly string[] = ["f32", "i32", "u32"] satisfies DType[];
+
+/** What comes from outside may be typed by hand, or not at all. */
+function requireType(where: string, shape: Shape, dtype: string): void {
+  if (!dtypes.includes(dtype)) throw new DTypeError(`${where} has an unknown dtype, expected ${dtypes.join(", ")}, got ${dtype}. Half precision is a matter of storage: compile with { precision: "mixed" }.`);
+  const bad = shape.findIndex((size) => !Number.isInteger(size) || size < 0);
+  if (bad >= 0) throw new ShapeError(`${where} has a bad size on axis ${bad}, expected a whole number >= 0, got ${shape[bad]} in [${shape.join(", ")}].`);
 }

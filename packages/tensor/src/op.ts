@@ -126,6 +126,11 @@ export interface OpDefinition<Attributes> {
    * positions of its inputs gives exactly those positions of its results. undefined (or no such function): everything. The compiler then computes only what is read.
    */
   readonly along?: (axis: number, inputs: readonly TensorType[], attributes: Attributes) => Along<Attributes> | undefined;
+  /**
+   * Inputs, by name, in which NaN has no meaning and would silently give a wrong result (an order, a position). A constant or an
+   * input of the run that reaches one directly is checked, and refused with the op's name.
+   */
+  readonly strict?: readonly string[];
   readonly cost: (inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: Attributes) => Cost;
   readonly tolerance: (inputs: readonly TensorType[], attributes: Attributes) => NamedTolerance;
   /** What to try the op on. */

@@ -18,7 +18,7 @@ function axisSample(draw: Draw, distinct: boolean): Sample<Along> {
   return { inputs: [{ ...typeOf(shape), ...(distinct ? { distinct: 0.05 } : {}) }], attributes: { axis: draw.integer(0, shape.length - 1) } };
 }
 
-function reduction(name: string, kind: ReduceKind, rest: Pick<KernelOp<Along>, "outputs" | "vjp" | "tolerance">): OpDefinition<Along> {
+function reduction(name: string, kind: ReduceKind, rest: Pick<KernelOp<Along>, "outputs" | "vjp" | "tolerance" | "strict">): OpDefinition<Along> {
   const named = (index: number): string => rest.outputs[index] ?? "";
   return defineKernelOp<Along>({
     name,
@@ -66,9 +66,9 @@ export const maxOp = reduction("max", "max", { outputs: ["y", "index"], toleranc
 /** Smallest value along one axis and its first index (i32); the gradient goes to that element. */
 export const minOp = reduction("min", "min", { outputs: ["y", "index"], tolerance: () => "exact", vjp: extremeVjp });
 /** First index (i32) of the largest value along one axis. */
-export const argMaxOp = reduction("argMax", "argMax", { outputs: ["index"], tolerance: () => "exact", vjp: { none: "an index" } });
+export const argMaxOp = reduction("argMax", "argMax", { outputs: ["index"], tolerance: () => "exact", vjp: { none: "an index" }, strict: ["x"] });
 /** First index (i32) of the smallest value along one axis. */
-export const argMinOp = reduction("argMin", "argMin", { outputs: ["index"], tolerance: () => "exact", vjp: { none: "an index" } });
+export const argMinOp = reduction("argMin", "argMin", { outputs: ["index"], tolerance: () => "exact", vjp: { none: "an index" }, strict: ["x"] });
 
 /** The sum of the squares of all elements; its root is the L2 norm. */
 export const sumSquaresOp = defineKernelOp<Record<never, never>>({

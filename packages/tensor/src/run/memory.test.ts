@@ -21,7 +21,7 @@ function launchOf(reads: readonly Storage[], writes: readonly Storage[]): Launch
     cost: { flops: 0, bytes: 0 },
     reference: () => ({}),
   };
-  return { kernel, storages: [...reads, ...writes], label: "none", scope: "" };
+  return { kernel, storages: [...reads, ...writes], label: "none", scope: "", node: undefined };
 }
 
 /** Checks that nothing overlaps in space and time, and that no launch reads and writes one buffer. */

@@ -1,4 +1,4 @@
-import { copy as copyKernel, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf } from "@distilldrive/kernels";
+import { copy as copyKernel, type DType, type Kernel, type KernelSequence, type KernelTarget, sequenceOf, storeAs } from "@distilldrive/kernels";
 import { GraphError } from "../errors.js";
 import type { Graph, Node, Tensor } from "../graph.js";
 import { expandNames } from "../op.js";
@@ -9,6 +9,7 @@ import { liveNodes } from "../transform/rewrite.js";
 import type { Variable } from "../variable.js";
 import { elementwiseKernel } from "./elementwise-kernel.js";
 import { liveBytes, type Memory, placeStorages } from "./memory.js";
+import { halfTensors } from "./mixed-precision.js";
 
 /** Where the bytes of a tensor are. */
 export type Home =
@@ -24,6 +25,8 @@ export type Home =
 export interface Storage {
   readonly id: number;
   readonly dtype: DType;
+  /** f32 values in half precision. */
+  readonly storedAs?: "f16";
   readonly length: number;
   home: Home;
   /** First and last launch that touches it. */
@@ -39,6 +42,8 @@ export interface Launch {
   /** Op or fused ops this dispatch belongs to. */
   readonly label: string;
   readonly scope: string;
+  /** The node it computes, of fused ones the last; none where it only moves a variable. */
+  readonly node: Node | undefined;
 }
 
 /** Everything a run does, frozen: dispatches in order, memory, results. */
@@ -60,19 +65,38 @@ export interface Plan {
   toString(): string;
 }
 
-/** How to plan; all but the defaults serve diagnosis. */
+/** How to plan; all but `precision` and `recomputeAbove` serve diagnosis. */
 export interface PlanOptions {
+  /**
+   * "mixed": activations and their gradients lie in memory as f16, where the target has it; arithmetic, variables, sums, losses (scope "loss"),
+   * outputs and the optimiser (scope "optimizer") stay f32. Default "f32".
+   */
+  readonly precision?: "f32" | "mixed";
   /** false: every op in a kernel of its own. Default true. */
   readonly fused?: boolean;
   /** Tensors to keep readable besides the outputs. */
   readonly keep?: readonly Tensor[];
   /** false: variables stay as they are. Default true. */
   readonly assign?: boolean;
+  /**
+   * Bytes of intermediates above which results of cheap ops are computed again in the backward pass instead of being kept,
+   * where that needs less memory; the results are the same. Default 1 GiB; 0: always, Infinity: never.
+   */
+  readonly recomputeAbove?: number;
 }
+
+/** Rounds of recomputation that are tried; each looks at the highest memory use that is left. */
+const recomputeRounds = 6;
 
 /** Turns a graph into dispatches and memory for a target. */
 export function planProgram(graph: Graph, target: KernelTarget, options: PlanOptions = {}): Plan {
-  return new Planner(graph, target, options).plan();
+  let best = new Planner(graph, target, options).plan();
+  const { fused = true, recomputeAbove = 2 ** 30 } = options;
+  for (let rounds = 1; fused && best.peakBytes > recomputeAbove && rounds <= recomputeRounds; rounds++) {
+    const plan = new Planner(graph, target, options, rounds).plan();
+    if (plan.peakBytes < best.peakBytes) best = plan;
+  }
+  return best;
 }
 
 class Planner {
@@ -88,13 +112,15 @@ class Planner {
   readonly #steps: readonly Step[];
   readonly #saved = new Map<Tensor, Storage>();
   readonly #lastReader = new Map<Tensor, number>();
+  readonly #half: ReadonlySet<Tensor>;
 
   constructor(
     traced: Graph,
     readonly target: KernelTarget,
-    { fused = true, keep = [], assign = true }: PlanOptions,
+    { fused = true, keep = [], assign = true, precision = "f32" }: PlanOptions,
+    recomputations = 0,
   ) {
-    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused });
+    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused, recomputations });
     this.graph = graph;
     this.assignments = graph.assignments;
     this.keep = new Map(
@@ -105,6 +131,7 @@ class Planner {
     );
     const roots = [...graph.outputs.values(), ...this.assignments.map(({ value }) => value), ...this.keep.values()];
     this.#nodes = liveNodes(graph, roots);
+    this.#half = precision === "mixed" && target.f16 ? halfTensors(graph, this.#nodes) : new Set();
     const kept = new Set(fused ? roots : this.#nodes.flatMap((node) => node.outputs));
     const steps = fuse(this.#nodes, kept, target.limits.maxStorageBuffersPerShaderStage - 1);
     this.#steps = overwritingLast(steps);
@@ -129,14 +156,14 @@ class Planner {
     );
   }
 
-  #newStorage(length: number, dtype: DType, home: Home): Storage {
-    const storage: Storage = { id: this.#storages.length, dtype, length, home, first: Number.POSITIVE_INFINITY, last: -1 };
+  #newStorage(length: number, dtype: DType, home: Home, half = false): Storage {
+    const storage: Storage = { id: this.#storages.length, dtype, ...(half ? { storedAs: "f16" } : {}), length, home, first: Number.POSITIVE_INFINITY, last: -1 };
     this.#storages.push(storage);
     return storage;
   }
 
   #create(tensor: Tensor): Storage {
-    const storage = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, { kind: "arena" });
+    const storage = this.#newStorage(sizeOf(tensor.shape), tensor.dtype, { kind: "arena" }, this.#half.has(tensor));
     this.#storageOf.set(tensor, storage);
     return storage;
   }
@@ -262,7 +289,8 @@ class Planner {
         storage.last = Math.max(storage.last, position);
         return storage;
       });
-      this.#launches.push({ kernel, storages, label: node?.op?.name ?? kernel.name, scope: node?.scope ?? "" });
+      const half = kernel.bindings.filter((_, index) => storages[index]?.storedAs === "f16").map(({ name }) => name);
+      this.#launches.push({ kernel: storeAs(kernel, half), storages, label: node?.op?.name ?? kernel.name, scope: node?.scope ?? "", node });
     }
   }
 

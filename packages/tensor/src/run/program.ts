@@ -1,4 +1,4 @@
-import { bindingBytes, bufferUsage, type CompiledPipeline, compilePipeline, packUniforms } from "@distilldrive/kernels";
+import { bindingBytes, bufferUsage, type CompiledPipeline, compilePipeline, DeviceLimitError, KernelError, packUniforms } from "@distilldrive/kernels";
 import { GraphError } from "../errors.js";
 import type { Graph, Tensor } from "../graph.js";
 import type { Device } from "./device.js";
@@ -6,6 +6,8 @@ import { rangeAlignment } from "./memory.js";
 import { type Launch, type Plan, type PlanOptions, planProgram, type Storage } from "./plan.js";
 import { type ProfileRow, profileLaunches } from "./profile.js";
 import { readBuffers } from "./read.js";
+import { requireNumbers, strictInputs } from "./strict.js";
+import { formatType } from "../shape.js";
 import { type Store, toTyped } from "./store.js";
 
 /** A compiled graph: call `run` as often as you like, read results when you want them. */
@@ -15,7 +17,8 @@ export interface Program {
   readonly bytes: number;
   /**
    * Writes the inputs, encodes the plan into one compute pass and submits once. Nothing is read back.
-   * @throws GraphError when an input is missing, unknown or has the wrong number of elements; nothing is written then
+   * @throws GraphError when an input is missing, has the wrong number of elements, or holds NaN where an op is strict; nothing is
+   *   written then
    */
   run(inputs: Readonly<Record<string, ArrayLike<number>>>): void;
   /** The value an output had after the latest run. */
@@ -48,10 +51,14 @@ export interface CompileOptions extends PlanOptions {
  */
 export async function compile(device: Device, graph: Graph, options: CompileOptions = {}): Promise<Program> {
   const { gpu } = device;
+  const strict = strictInputs(graph);
   const plan = planProgram(graph, device.target, options);
-  const compiled = plan.launches.map(({ kernel }) => compilePipeline(gpu, kernel));
+  const compiled = plan.launches.map((launch) => naming(launch, () => compilePipeline(gpu, launch.kernel)));
   await Promise.all(compiled.map(({ settled }) => settled));
-  for (const { failure } of compiled) if (failure) throw failure;
+  plan.launches.forEach((launch, i) => {
+    const failure = compiled[i]?.failure;
+    if (failure) naming(launch, () => { throw failure; });
+  });
 
   const own: GPUBuffer[] = [];
   let bytes = 0;
@@ -96,13 +103,14 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
   }
   const dispatches = bind(gpu, plan, compiled, ranges, allocate);
 
-  const rangeOf = (storage: Storage | undefined, what: string): { buffer: GPUBuffer; offset: number; length: number; dtype: Storage["dtype"] } => {
+  const rangeOf = (storage: Storage | undefined, what: string): { buffer: GPUBuffer; offset: number; length: number; dtype: Storage["dtype"]; storedAs: Storage["storedAs"] } => {
     const range = storage && ranges.get(storage);
     if (!storage || !range) throw new GraphError(`program: ${what} is not one of its results, expected ${[...plan.outputs.keys()].join(", ")}.`);
-    return { ...range, length: storage.length, dtype: storage.dtype };
+    return { ...range, length: storage.length, dtype: storage.dtype, storedAs: storage.storedAs };
   };
   const writeInputs = (inputs: Readonly<Record<string, ArrayLike<number>>>): void => {
     checkInputs(plan, inputs);
+    for (const [name, reached] of strict) requireNumbers(inputs[name] ?? [], `run: input "${name}"`, reached);
     for (const { name, storage } of plan.inputs) {
       const value = inputs[name] ?? [];
       const offset = inputOffsets.get(storage) ?? 0;
@@ -152,6 +160,19 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
       for (const buffer of own) buffer.destroy();
     },
   };
+}
+
+/** Puts the op and its shapes before what a kernel is refused for. */
+function naming<Result>({ label, scope, node }: Launch, body: () => Result): Result {
+  try {
+    return body();
+  } catch (error) {
+    const shapes = node === undefined ? "" : `(${node.inputs.map(({ type }) => formatType(type)).join(", ")}) -> ${node.outputs.map(({ type }) => formatType(type)).join(", ")}`;
+    const where = `compile: ${label}${shapes}${scope === "" ? "" : ` in ${scope}`}: `;
+    if (error instanceof DeviceLimitError) throw new DeviceLimitError(where + error.message, { cause: error });
+    if (error instanceof KernelError) throw new KernelError(where + error.message, { cause: error });
+    throw error;
+  }
 }
 
 function checkInputs(plan: Plan, inputs: Readonly<Record<string, ArrayLike<number>>>): void {
