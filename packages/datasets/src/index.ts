@@ -59,6 +59,7 @@ export {
   type StreamBatches,
   type StreamBatchOptions,
 } from "./stream/walk.js";
+export { PickleObject, readPickle, type PickleDialect, type PickleValue } from "./pickle/machine.js";
 export { counterRandom, shuffledOrder } from "./counter-random.js";
 export { describeScene, type SceneSummary } from "./describe.js";
 export { generateScene, generateTown, townSceneName, type TownOptions, type TownRunOptions } from "./town/index.js";

@@ -1,14 +1,17 @@
 import { DatasetError } from "../errors.js";
+import { PickleObject } from "../pickle/machine.js";
 
 /** A numpy dtype as pickled: kind and size (`f8`, `i4`, `b1` ...) and byte order. */
-export class NumpyDtype {
+export class NumpyDtype extends PickleObject {
   byteOrder = "<";
 
-  constructor(readonly code: string) {}
+  constructor(readonly code: string) {
+    super();
+  }
 }
 
 /** A numpy array as pickled; numbers are decoded on demand by {@link toFloat64}. */
-export class NumpyArray {
+export class NumpyArray extends PickleObject {
   shape: number[] = [0];
   dtype = new NumpyDtype("f8");
   columnMajor = false;

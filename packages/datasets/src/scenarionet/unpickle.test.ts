@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NumpyArray, toFloat64 } from "./numpy-array.js";
-import { unpickle, type PickleValue } from "./unpickle.js";
+import type { PickleValue } from "../pickle/machine.js";
+import { unpickle } from "./unpickle.js";
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const read = (hex: string): PickleValue => unpickle(bytes(hex), "test.pkl");
