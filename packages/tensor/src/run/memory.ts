@@ -4,6 +4,9 @@ import type { Launch, Storage } from "./plan.js";
 /** WebGPU binds ranges of a buffer at multiples of this many bytes. */
 export const rangeAlignment = 256;
 
+/** Buffers beyond which no new one is opened only to spread. */
+const maxBuffers = 12;
+
 /** Where an intermediate lies. */
 export interface Place {
   /** Index of the buffer of the arena. */
@@ -21,21 +24,47 @@ export interface Memory {
 
 const alignedBytes = (storage: Storage): number => Math.ceil(bindingBytes(storage) / rangeAlignment) * rangeAlignment;
 
+/** Orders in which storages are tried; which one packs best depends on the program. */
+const orders: readonly ((storage: Storage) => number)[] = [
+  (storage) => alignedBytes(storage),
+  (storage) => alignedBytes(storage) * (storage.last - storage.first + 1),
+  (storage) => storage.last - storage.first,
+  (storage) => -storage.first,
+  (storage) => storage.last,
+];
+
+/** A placement that needs at most so many times the bound is not improved any further. */
+const goodEnough = 1.05;
+
 /**
- * Places intermediates at offsets of a few buffers, largest first, each where it makes the arena grow least. Two that live
- * at the same time do not overlap. What a launch only reads and what it writes lie in different buffers, because WebGPU
- * refuses a buffer that is read-only and writable in the same dispatch.
+ * Places intermediates at offsets of a few buffers. Two that live at the same time do not overlap. What a launch only reads
+ * and what it writes lie in different buffers, because WebGPU refuses a buffer that is read-only and writable in the same
+ * dispatch. Several orders are tried, and the first arena near the bound, or else the smallest, is taken.
  * @param maxBytes the largest buffer
  */
 export function placeStorages(storages: readonly Storage[], launches: readonly Launch[], maxBytes: number): Memory {
+  const apart = conflictsOf(launches);
+  const bound = liveBytes(storages, launches.length);
+  let best: Memory | undefined;
+  const bytesOf = ({ buffers }: Memory): number => buffers.reduce((sum, bytes) => sum + bytes, 0);
+  for (const order of orders) {
+    for (const spread of [false, true]) {
+      const memory = place([...storages].sort((a, b) => order(b) - order(a) || alignedBytes(b) - alignedBytes(a) || a.id - b.id), apart, maxBytes, spread);
+      if (!best || bytesOf(memory) < bytesOf(best)) best = memory;
+      if (bytesOf(best) <= goodEnough * bound) return best;
+    }
+  }
+  return best ?? { buffers: [], places: new Map() };
+}
+
+/** Places storages in the given order, each where it makes the arena grow least. @param spread at a tie, a new buffer rather than the end of one */
+function place(storages: readonly Storage[], apart: ReadonlyMap<Storage, ReadonlySet<Storage>>, maxBytes: number, spread: boolean): Memory {
   const buffers: { bytes: number; readonly tenants: { readonly storage: Storage; readonly offset: number; readonly end: number }[] }[] = [];
   const places = new Map<Storage, Place>();
-  const apart = conflictsOf(launches);
-  const bySize = [...storages].sort((a, b) => b.length - a.length || a.first - b.first || a.id - b.id);
-  for (const storage of bySize) {
+  for (const storage of storages) {
     const size = alignedBytes(storage);
     const forbidden = new Set([...(apart.get(storage) ?? [])].map((other) => places.get(other)?.buffer));
-    let best = { buffer: buffers.length, offset: 0, growth: size, rest: Number.POSITIVE_INFINITY };
+    let best = { buffer: buffers.length, offset: 0, growth: size, rest: spread && buffers.length < maxBuffers ? -1 : Number.POSITIVE_INFINITY };
     buffers.forEach(({ bytes, tenants }, buffer) => {
       if (forbidden.has(buffer)) return;
       const gap = smallestGap(tenants.filter(({ storage: other }) => other.first <= storage.last && storage.first <= other.last), size, bytes);
@@ -46,17 +75,18 @@ export function placeStorages(storages: readonly Storage[], launches: readonly L
     const home = buffers[best.buffer] ?? { bytes: 0, tenants: [] };
     buffers[best.buffer] = home;
     home.bytes += best.growth;
-    home.tenants.push({ storage, offset: best.offset, end: best.offset + size });
+    const behind = home.tenants.findIndex(({ offset }) => offset > best.offset);
+    home.tenants.splice(behind < 0 ? home.tenants.length : behind, 0, { storage, offset: best.offset, end: best.offset + size });
     places.set(storage, { buffer: best.buffer, offset: best.offset });
   }
   return { buffers: buffers.map(({ bytes }) => bytes), places };
 }
 
-/** The gap between tenants that leaves least unused; behind the last one when none is large enough. */
+/** The gap between tenants, which come in the order of their offsets, that leaves least unused; behind the last one when none is large enough. */
 function smallestGap(tenants: readonly { readonly offset: number; readonly end: number }[], size: number, bytes: number): { readonly offset: number; readonly rest: number } {
   let best = { offset: 0, rest: Number.POSITIVE_INFINITY };
   let free = 0;
-  for (const { offset, end } of [...tenants].sort((a, b) => a.offset - b.offset)) {
+  for (const { offset, end } of tenants) {
     const rest = offset - free - size;
     if (rest >= 0 && rest < best.rest) best = { offset: free, rest };
     free = Math.max(free, end);

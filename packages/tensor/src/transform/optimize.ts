@@ -1,6 +1,7 @@
 import type { Graph, Tensor } from "../graph.js";
 import { fuseEpilogues } from "./epilogue.js";
 import { pushSlices } from "./push-slices.js";
+import { recompute } from "./recompute.js";
 import type { Rewritten } from "./rewrite.js";
 import { simplify } from "./simplify.js";
 import { verify } from "./verify.js";
@@ -13,6 +14,8 @@ export interface OptimizeOptions {
   readonly assign: boolean;
   /** false: only dead and duplicate nodes go, every other op stays as it was traced. */
   readonly transform: boolean;
+  /** How often to look for the moment of the highest memory use and recompute cheap results behind it. Default 0. */
+  readonly recomputations?: number;
 }
 
 /** A graph on its way through the transforms. */
@@ -39,9 +42,12 @@ class Pipeline {
  * that somebody reads, and matrix products with their epilogues. Every transform's result is verified.
  * @throws GraphError naming the transform and the node when a transform is wrong
  */
-export function optimize(graph: Graph, { keep, assign, transform }: OptimizeOptions): Rewritten {
+export function optimize(graph: Graph, { keep, assign, transform, recomputations = 0 }: OptimizeOptions): Rewritten {
   verify(graph, "trace");
   const start = new Pipeline(graph, keep, (tensor) => graph.resolve(tensor)).then("simplify", (g, kept) => simplify(g, kept, { assign, identities: transform }));
   if (!transform) return start;
-  return start.then("pushSlices", pushSlices).then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
+  let made = start.then("pushSlices", pushSlices).then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
+  // Last, because merging duplicates would undo it.
+  for (let round = 0; round < recomputations; round++) made = made.then("recompute", recompute);
+  return made;
 }
