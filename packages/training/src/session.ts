@@ -133,7 +133,7 @@ async function prepare(options: FitOptions, training: TrainingGraph, resumed: Ch
     store.load(withPrefix(await store.snapshot(names.map((name) => name.slice(emaPrefix.length))), emaPrefix.slice(0, -1)));
   }
   const programs = {
-    step: await compile(device, graph, { store }),
+    step: await compile(device, graph, { store, precision: options.precision?.storage ?? "f32" }),
     update: update && (await compile(device, update, { store })),
     refresh: refresh && (await compile(device, refresh, { store })),
   };
@@ -208,7 +208,7 @@ async function explain(options: FitOptions, { graph, variables, logs }: Training
   const looked = [...variables.keys()].filter((name) => !logs.has(name) && !name.startsWith(`${workPrefix}.`));
   let culprit: string | null = null;
   for (let part = 0; part < optimizer.accumulate && culprit === null; part++) {
-    culprit = await diagnose(options.device, graph, store, stepInputs(options, await task.batches.next(), step, part), looked);
+    culprit = await diagnose(options.device, graph, store, stepInputs(options, await task.batches.next(), step, part), looked, options.precision?.storage);
   }
   const last = checkpoint === "" ? "there is no checkpoint yet" : `the last good checkpoint is ${checkpoint}`;
   return new NonFiniteError(`train: step ${step + 1} produced a number that is not finite, first in ${culprit ?? "no op when each runs on its own"}; ${last}. Lower the learning rate or clipNorm, or look at that batch.`);
