@@ -4,7 +4,7 @@ import { arrange, arrangedStrides, type Arrangement } from "./arrange.js";
 import type { Convolution } from "./geometry.js";
 import { pointwiseBackwardInput, pointwiseForward } from "./pointwise.js";
 import { registerWalk } from "./register-walk.js";
-import { columnsFor, registerLanes, staged } from "./tile.js";
+import { columnsFor, registerLanes, staged, tileCost } from "./tile.js";
 import { foldTaps, forwardWalk, inverseWalk, type Walk } from "./walk.js";
 import { workgroupWalk } from "./workgroup-walk.js";
 
@@ -35,11 +35,10 @@ function plan(name: string, c: Convolution, walk: Walk, names: Names, target: Ke
   return chooseCandidate(target, key, matmulFirst ? [pointwise, ...candidates] : [...candidates, pointwise]);
 }
 
-/** Pixels per lane, the cheaper of the two defaults first: loads of a step cost about 22 cycles each and the sums 16 per pixel, and the last tile of a row may be partly idle. */
+/** Pixels per lane, the cheapest first: the last tile of a row may be partly idle. */
 function tilesByCost({ x }: Walk): number[] {
   const count = Math.ceil(x.result / x.divide);
-  const cost = (pixels: number): number => Math.ceil(count / pixels) * (176 + 38 * pixels);
-  return [...[7, 4].sort((a, b) => cost(a) - cost(b)), 6];
+  return [16, 8, 4].sort((a, b) => tileCost(count, a) - tileCost(count, b));
 }
 
 function step(kernel: KernelStep["kernel"], names: Names, weight: string): KernelStep {

@@ -39,9 +39,10 @@ function coordinateWgsl(axis: "y" | "x", at: string, tap: string): string {
 }
 
 /**
- * Walk for CPU drivers, whose cost is loads, not arithmetic: a workgroup of one subgroup keeps `pixels` neighbouring result pixels times
- * lanes x columns result channels in registers. The weight, whose result channels must lie side by side in whole vectors, is one vector
- * load per lane and step; source channels are loaded one per lane and spread by subgroupBroadcast. All branches depend on the workgroup only.
+ * Walk for CPU drivers, whose cost is loaded elements, not arithmetic: a workgroup of one subgroup keeps `pixels` neighbouring result pixels
+ * times lanes x columns result channels in registers. The weights of a lane's channels, which must lie side by side in whole vectors, are
+ * loaded for as many steps as there are lanes; then, pixel by pixel, the source channels of those steps are loaded one per lane and spread by
+ * subgroupBroadcast, so that sums which do not fit into registers are moved once per pixel. All branches depend on the workgroup only.
  * Result pixels of a lane lie `divide` apart, so that a tap reaches either all of them or none.
  */
 export function registerWalk(name: string, walk: Walk, tile: RegisterTile): Kernel {
@@ -66,9 +67,9 @@ export function registerWalk(name: string, walk: Walk, tile: RegisterTile): Kern
     ? `
       var l = 0u;
       for (; l + ${lanes}u <= params.depth; l += ${lanes}u) {
-${each(pixels, (r) => `let q${r} = ${value(r, "l + lane")};`)}
         let weight_step = weight_at + l * params.weight_depth;
-${each(lanes, (s) => `{ let w = weight[weight_step + ${s}u * params.weight_depth];\n${each(pixels, (r) => fma(r, `subgroupBroadcast(q${r}, ${s}u)`))} }`)}
+${each(lanes, (s) => `let w${s} = weight[weight_step + ${s}u * params.weight_depth];`)}
+${each(pixels, (r) => `{ let q = ${value(r, "l + lane")};\n${each(lanes, (s) => `sum${r} = fma(${T}(subgroupBroadcast(q, ${s}u)), w${s}, sum${r});`)} }`)}
       }
       if (l < params.depth) {
         let own = min(l + lane, params.depth - 1u);
@@ -88,7 +89,7 @@ ${each(pixels, (r) => fma(r, value(r, "l")))}
     const at = `result_row + (x0 + ${r}u * x_apart) * params.result_x`;
     if (dense) return `result[(${at}) / ${columns}u + vector] = activate(sum${r}${walk.bias ? " + own_bias" : ""});`;
     const one = (column: number): string => `if (channel + ${column}u < params.width) {
-  result[${at} + (channel + ${column}u) * params.result_channel] = activate(sum${r}${columns === 1 ? "" : `.${"xyzw".charAt(column)}`}${walk.bias ? ` + bias[group * params.width + channel + ${column}u]` : ""});
+  result[${at} + (channel + ${column}u) * params.result_channel] = activate(sum${r}${columns === 1 ? "" : `.${"xy".charAt(column)}`}${walk.bias ? ` + bias[group * params.width + channel + ${column}u]` : ""});
 }`;
     return each(columns, one);
   };

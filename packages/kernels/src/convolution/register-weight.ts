@@ -19,8 +19,9 @@ function digits(step: number, { y, x }: WeightWalk): { image: number; y: number;
 
 /**
  * Weight gradient for CPU drivers: a workgroup of one subgroup owns a tap, lanes x columns channels of one image tensor and `rows` of the
- * other, and walks along the output positions of a slice. Each lane works out where one position lies and loads its row channels; the
- * others get both by subgroupBroadcast, and every lane loads one vector of its own channels at each position.
+ * other, and walks along the output positions of a slice, as many at once as it has lanes. Each lane works out where one position lies and
+ * loads a vector of its own channels at all of them; then, row by row, it loads the row's channel at its own position, which the others get by
+ * subgroupBroadcast.
  */
 export function registerWeight(name: string, walk: WeightWalk, tile: WeightTile): Kernel {
   const { lanes, subgroup, rows, columns } = tile;
@@ -67,8 +68,8 @@ ${each(rows, (r) => `var sum${r} = ${T}();`)}
     let inside = exists && u32(from_y) < u32(params.y_size)${folded ? "" : " && u32(from_x) < u32(params.x_size)"};
     let own = select(0u, ${lanesOverInput ? input("lane") : output("lane")}, exists);
     let row_start = select(0u, ${lanesOverInput ? output("row") : input("row")}, exists);
-${each(rows, (r) => `let q${r} = ${rowValue(r)};`)}
-${each(step, (s) => `{ let value = lane_operand[${spread("own", s)} + lane_at];\n${each(rows, (r) => `sum${r} = fma(${T}(${spread(`q${r}`, s)}), value, sum${r});`)} }`)}
+${each(step, (s) => `let value${s} = lane_operand[${spread("own", s)} + lane_at];`)}
+${each(rows, (r) => `{ let q = ${rowValue(r)};\n${each(step, (s) => `sum${r} = fma(${T}(${spread("q", s)}), value${s}, sum${r});`)} }`)}
     out_x += params.step_x;
     let carry_x = out_x >= params.x_out;
     out_x -= select(0u, params.x_out, carry_x);
@@ -79,7 +80,7 @@ ${each(step, (s) => `{ let value = lane_operand[${spread("own", s)} + lane_at];\
   }
   if (vector < params.vectors) {
   let start = slice * params.weights + group * params.weight_group + tap_y * params.weight_y + tap_x * params.weight_x;
-${each(rows, (r) => each(columns, (column) => `if (row0 + ${r}u < params.row_width && vector * ${columns}u + ${column}u < params.lane_width) { dweight[start + (row0 + ${r}u) * params.weight_row + (vector * ${columns}u + ${column}u) * params.weight_lane] = sum${r}${columns === 1 ? "" : `.${"xyzw".charAt(column)}`}; }`))}
+${each(rows, (r) => each(columns, (column) => `if (row0 + ${r}u < params.row_width && vector * ${columns}u + ${column}u < params.lane_width) { dweight[start + (row0 + ${r}u) * params.weight_row + (vector * ${columns}u + ${column}u) * params.weight_lane] = sum${r}${columns === 1 ? "" : `.${"xy".charAt(column)}`}; }`))}
   }
 }
 `;

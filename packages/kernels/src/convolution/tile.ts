@@ -15,16 +15,27 @@ export function registerLanes(target: KernelTarget): Lanes {
 }
 
 /** Channels per lane, so that `width` channels fill the lanes: one vector load per lane. */
-export type Columns = 1 | 2 | 4;
+export type Columns = 1 | 2;
 
-/** The widest vector per lane that leaves no lane idle. */
+/**
+ * The widest vector per lane that leaves no lane idle. Not wider than two: a driver gathers every element of every lane on its own, and at
+ * equal numbers of sums two channels times many pixels need fewer elements than four channels times few.
+ */
 export function columnsFor(width: number, lanes: number): Columns {
-  return width > 2 * lanes ? 4 : width > lanes ? 2 : 1;
+  return width > lanes ? 2 : 1;
+}
+
+/**
+ * Cost of `count` results at `size` of them a tile, in loaded elements per lane and step: with n lanes a tile loads 2 n + size elements in n
+ * steps, and its sums cost less than half as much as its loads.
+ */
+export function tileCost(count: number, size: number): number {
+  return Math.ceil(count / size) * (16 + 1.4 * size);
 }
 
 /** WGSL type of `columns` numbers. */
 export function vectorType(columns: Columns): string {
-  return columns === 1 ? "f32" : `vec${columns}f`;
+  return columns === 1 ? "f32" : "vec2f";
 }
 
 /** Sizes the GPU families stage at once: 256 invocations, each with 4 x 4 sums. */

@@ -5,7 +5,7 @@ import type { Convolution } from "./geometry.js";
 import { pointwiseBackwardWeight } from "./pointwise.js";
 import { registerWeight } from "./register-weight.js";
 import { slicesOf, summed } from "./slices.js";
-import { columnsFor, registerLanes, staged } from "./tile.js";
+import { columnsFor, registerLanes, staged, tileCost } from "./tile.js";
 import { foldRows, weightWalk, type WeightWalk } from "./weight-walk.js";
 import { workgroupWeight } from "./workgroup-weight.js";
 
@@ -15,8 +15,9 @@ import { workgroupWeight } from "./workgroup-weight.js";
  */
 export function convolutionBackwardWeight(c: Convolution, target: KernelTarget): KernelSequence {
   const name = `${c.name}.backwardWeight`;
-  const tall = weightWalk(c).rowWidth > 4;
-  const registers = (tall ? [8, 4, 6] : [4, 8, 6]).map((rows): Candidate => ({ name: `register${rows}`, build: () => registerPlan(name, c, rows, target) }));
+  const { rowWidth } = weightWalk(c);
+  const tiles = [16, 8, 4].sort((a, b) => tileCost(rowWidth, a) - tileCost(rowWidth, b));
+  const registers = tiles.map((rows): Candidate => ({ name: `register${rows}`, build: () => registerPlan(name, c, rows, target) }));
   const workgroup: Candidate = { name: "workgroup", build: () => workgroupPlan(name, c, target) };
   const families = target.class === "software" ? [...registers, workgroup] : [workgroup, ...registers];
   const pointwise = pointwiseBackwardWeight(c, target);
