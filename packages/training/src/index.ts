@@ -27,3 +27,4 @@ export type { MoreInputs, StreamSourceOptions } from "./stream-source.js";
 export { modelValues } from "./model-values.js";
 export { EGO_STATUS_FEATURES, egoStatusTask, referenceTask, trainedEgoStatus } from "./ego-status.js";
 export type { ReferenceTaskOptions } from "./ego-status.js";
+export { decodePyTorch, isPyTorchFile } from "./state-dict/pytorch.js";
