@@ -72,7 +72,8 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
   const town = townScenes(resolved);
   const anchors = begun?.anchors ?? teacher?.record.anchors ?? buildAnchors([...split.train, ...town], { mirror: resolved.settings.mirror, seed: resolved.settings.seed });
   const { device, table } = await runDevice(io, await openDevice(), out, begun !== null);
-  const built = buildTask(resolved, split, town, anchors, teacher?.record ?? null, device);
+  let built = buildTask(resolved, split, town, anchors, teacher?.record ?? null, device);
+  let current = device;
   try {
     const run = makeRun(request, resolved, split, dataPath, anchors, teacher?.origin ?? null, stepsOf(resolved.settings, built.framesPerEpoch));
     if (begun !== null) requireSame(begun, run, where);
@@ -87,9 +88,16 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       const result = { ...reference.interrupted, step: 0 };
       return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result), ceilings: null };
     }
-    const { seed, optimizer, checkpointEvery, keep, logEvery } = run.settings;
+    const { seed, optimizer, precision, checkpointEvery, keep, logEvery } = run.settings;
     const result = await fit({
-      device, task: built.task, out, steps: run.steps, seed, optimizer, checkpointEvery, keep, logEvery,
+      device, task: built.task, out, steps: run.steps, seed, optimizer, precision, checkpointEvery, keep, logEvery,
+      // What the task holds on a lost device is made anew on the next.
+      reopen: async () => {
+        built.release();
+        current = (await runDevice(io, await openDevice(), out, true)).device;
+        built = buildTask(resolved, split, town, anchors, teacher?.record ?? null, current);
+        return { device: current, task: built.task };
+      },
       resume: begun !== null,
       run: { preset: run.settings.preset, model: run.model },
       progress: ioProgress(io),
@@ -97,11 +105,11 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       profile: request.profile,
       ...(reference ? { initial: reference.values } : {}),
     });
-    const ceilings = request.profile ? await measureCeilings(device.gpu) : null;
+    const ceilings = request.profile ? await measureCeilings(current.gpu) : null;
     return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result), ceilings };
   } finally {
     built.release();
-    device.close();
+    current.close();
   }
 }
 
@@ -224,8 +232,8 @@ function differences(a: object, b: object, at = ""): string[] {
 
 /** Two lines about what is going to run, on what. */
 function describeRun(io: Io, device: Device, { task, framesPerEpoch }: BuiltTask, run: Run, split: SceneSplit): void {
-  const { graph } = traceTraining(task, run.settings.optimizer, run.settings.logEvery);
-  const [plan = ""] = planProgram(graph, device.target).toString().split("\n");
+  const { graph } = traceTraining(task, run.settings.optimizer, run.settings.logEvery, run.settings.precision);
+  const [plan = ""] = planProgram(graph, device.target, { precision: run.settings.precision.storage }).toString().split("\n");
   const samples = `${framesPerEpoch} samples${run.settings.mirror ? " (mirrored)" : ""}`;
   const heldOut = split.val.length === 0 ? "held out: nothing" : `held out: ${count(split.val.length, "scene")}, ${count(evaluationStream(split.val).frames, "keyframe")}`;
   io.err(`device   ${device.description}     plan  ${plan}\n`);
