@@ -4,14 +4,21 @@ import type { StoredTensor } from "@distilldrive/tensor";
 import { unzipSync } from "fflate";
 import { CheckpointError } from "../errors.js";
 
+interface ElementType {
+  readonly bytes: number;
+  readonly dtype: "f32" | "i32";
+  /** "bits": the four bytes as they are (a number would lose the payload of a NaN). */
+  readonly read: "bits" | ((view: DataView, at: number) => number);
+}
+
 /** How the elements of one of PyTorch's storage classes become ours. Wider numbers are rounded to float32 or refused where they do not fit. */
-const storages: Readonly<Record<string, { readonly bytes: number; readonly dtype: "f32" | "i32"; readonly read: (view: DataView, at: number) => number }>> = {
-  FloatStorage: { bytes: 4, dtype: "f32", read: (view, at) => view.getFloat32(at, true) },
+const storages: Readonly<Record<string, ElementType>> = {
+  FloatStorage: { bytes: 4, dtype: "f32", read: "bits" },
   DoubleStorage: { bytes: 8, dtype: "f32", read: (view, at) => view.getFloat64(at, true) },
   HalfStorage: { bytes: 2, dtype: "f32", read: (view, at) => fromHalf(Uint16Array.of(view.getUint16(at, true)))[0] ?? 0 },
   BFloat16Storage: { bytes: 2, dtype: "f32", read: (view, at) => brainFloat(view.getUint16(at, true)) },
   LongStorage: { bytes: 8, dtype: "i32", read: (view, at) => Number(view.getBigInt64(at, true)) },
-  IntStorage: { bytes: 4, dtype: "i32", read: (view, at) => view.getInt32(at, true) },
+  IntStorage: { bytes: 4, dtype: "i32", read: "bits" },
   ShortStorage: { bytes: 2, dtype: "i32", read: (view, at) => view.getInt16(at, true) },
   CharStorage: { bytes: 1, dtype: "i32", read: (view, at) => view.getInt8(at) },
   ByteStorage: { bytes: 1, dtype: "i32", read: (view, at) => view.getUint8(at) },
@@ -132,12 +139,14 @@ function toStored({ storage: { type }, offset, shape, strides }: TorchTensor, by
   const data = kind.dtype === "f32" ? new Float32Array(size) : new Int32Array(size);
   const last = size === 0 ? -1 : offset + shape.reduce((at, extent, axis) => at + (extent - 1) * (strides[axis] ?? 0), 0);
   if ((last + 1) * kind.bytes > bytes.byteLength) throw new CheckpointError(`${where}: the data is cut off, expected ${(last + 1) * kind.bytes} bytes, got ${bytes.byteLength}. Copy or download it again.`);
+  const words = new Uint32Array(data.buffer);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const index = shape.map(() => 0);
   for (let i = 0, at = offset; i < size; i++) {
-    const value = kind.read(view, at * kind.bytes);
-    data[i] = value;
-    if (kind.dtype === "i32" && data[i] !== value) throw new CheckpointError(`${where}: element ${i} does not fit, expected a 32-bit integer, got ${value}.`);
+    const value = kind.read === "bits" ? undefined : kind.read(view, at * kind.bytes);
+    if (value === undefined) words[i] = view.getUint32(at * kind.bytes, true);
+    else data[i] = value;
+    if (kind.dtype === "i32" && value !== undefined && data[i] !== value) throw new CheckpointError(`${where}: element ${i} does not fit, expected a 32-bit integer, got ${value}.`);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       const step = strides[axis] ?? 0;
       index[axis] = (index[axis] ?? 0) + 1;
