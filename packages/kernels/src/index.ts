@@ -18,6 +18,8 @@ export { randomBits, randomKey, randomStream, randomWgsl, threefry2x32, unitFloa
 export type { RandomKey } from "./random/threefry.js";
 export { logSoftmax, logSoftmaxBackward, softmax, softmaxBackward } from "./softmax/softmax.js";
 export type { SoftmaxShape } from "./softmax/softmax.js";
+export { batchNorm, batchNormBackward } from "./batch-norm/batch-norm.js";
+export type { BatchNormOptions, BatchNormShape } from "./batch-norm/reference.js";
 export { layerNormGradients } from "./layer-norm/gradients.js";
 export { layerNorm, layerNormBackward } from "./layer-norm/layer-norm.js";
 export type { LayerNormOptions, LayerNormShape } from "./layer-norm/layer-norm.js";

@@ -13,6 +13,8 @@ export type { AnyOp, Draw, Lowering, LowerContext, NamedTolerance, OpDefinition,
 export { adamw } from "./ops/adamw.js";
 export { attention } from "./ops/attention.js";
 export type { AttentionOptions } from "./ops/attention.js";
+export { batchNorm } from "./ops/batch-norm.js";
+export type { BatchNormOptions, BatchNormState } from "./ops/batch-norm.js";
 export { concat, stack } from "./ops/concat.js";
 export { conv1d, conv2d } from "./ops/convolution.js";
 export type { ConvolutionOptions } from "./ops/convolution.js";

@@ -1,21 +1,4 @@
-import {
-  add,
-  buffer,
-  clamp,
-  div,
-  layerNorm as layerNormOp,
-  maximum,
-  mul,
-  parameter,
-  reshape,
-  rsqrt,
-  square,
-  stopGradient,
-  sub,
-  sum,
-  type Tensor,
-  type Variable,
-} from "@distilldrive/tensor";
+import { batchNorm as batchNormOp, buffer, layerNorm as layerNormOp, parameter, type Tensor, type Variable } from "@distilldrive/tensor";
 import type { ForwardContext } from "./block.js";
 
 const ONE = { kind: "constant", value: 1 } as const;
@@ -60,29 +43,7 @@ export function batchNorm(channels: number, { eps = 1e-5, momentum = 0.1 } = {})
   const running_mean = buffer([channels], ZERO);
   const running_var = buffer([channels], ONE);
 
-  const batchStatistics = (x: Tensor, valid: Tensor): { mean: Tensor; variance: Tensor } => {
-    const rows = reshape(x, [-1, channels]);
-    const mask = reshape(valid, [-1, 1]);
-    const total = sum(mask);
-    const count = maximum(total, 1);
-    const mean = div(sum(mul(rows, mask), { axes: [0] }), count);
-    const variance = div(sum(mul(square(sub(rows, mean)), mask), { axes: [0] }), count);
-    const step = mul(clamp(total, { min: 0, max: 1 }), momentum);
-    const move = (statistic: Variable, target: Tensor): void => {
-      const old = x.graph.variable(statistic);
-      x.graph.assign(statistic, add(old, mul(sub(stopGradient(target), old), step)));
-    };
-    move(running_mean, mean);
-    move(running_var, mul(variance, div(count, maximum(sub(count, 1), 1))));
-    return { mean, variance };
-  };
-
-  const apply = (x: Tensor, valid: Tensor, context: ForwardContext): Tensor => {
-    const { mean, variance } = context.training
-      ? batchStatistics(x, valid)
-      : { mean: x.graph.variable(running_mean), variance: x.graph.variable(running_var) };
-    const scale = mul(rsqrt(add(variance, eps)), weight);
-    return add(mul(sub(x, mean), scale), bias);
-  };
+  const state = { weight, bias, runningMean: running_mean, runningVar: running_var };
+  const apply = (x: Tensor, valid: Tensor, { training }: ForwardContext): Tensor => batchNormOp(x, state, { training, valid, eps, momentum });
   return Object.assign(apply, { weight, bias, running_mean, running_var });
 }

@@ -1,6 +1,7 @@
 import type { AnyOp } from "../op.js";
 import { adamwOp } from "./adamw.js";
 import { attentionOp } from "./attention.js";
+import { batchNormBackwardOp, batchNormOp } from "./batch-norm.js";
 import { concatOp, splitOp } from "./concat.js";
 import { conv1dOps, conv2dOps } from "./convolution.js";
 import { cumsumOp } from "./cumsum.js";
@@ -41,7 +42,7 @@ const ops: readonly unknown[] = [
   segmentSumOp, sortOp, sortBackwardOp,
   gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
   deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
-  ...elementLossOps,
+  batchNormOp, batchNormBackwardOp, ...elementLossOps,
   layerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormParametersOp, addLayerNormOp, addLayerNormBackwardOp, addLayerNormGradientsOp,
 ];
 
