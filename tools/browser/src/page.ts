@@ -7,14 +7,16 @@ import { chromium } from "playwright-core";
 export interface PageOptions {
   /** Chromium's executable. */
   readonly browser: string;
-  /** TypeScript module the page loads, bundled from the sources. */
-  readonly entry: string;
+  /** TypeScript the page loads, bundled from the sources: a file, or code as if it stood in a folder. */
+  readonly entry: string | { readonly code: string; readonly folder: string };
 }
 
 /** A page with the bundled module loaded. */
 export interface Page {
   /** Calls a function the module put on `window`. */
   call(name: string, ...args: readonly unknown[]): Promise<unknown>;
+  /** The page's text, once there is any; "" when there is none after ten seconds. */
+  text(): Promise<string>;
   /** What the page wrote to its console, and errors nobody caught. */
   readonly messages: readonly string[];
   close(): Promise<void>;
@@ -32,7 +34,7 @@ const flags = [
  */
 export async function openPage({ browser, entry }: PageOptions): Promise<Page> {
   const bundle = await build({
-    entryPoints: [entry],
+    ...(typeof entry === "string" ? { entryPoints: [entry] } : { stdin: { contents: entry.code, resolveDir: entry.folder, loader: "ts" as const } }),
     bundle: true,
     format: "esm",
     platform: "browser",
@@ -60,6 +62,10 @@ export async function openPage({ browser, entry }: PageOptions): Promise<Page> {
     messages,
     call: (name, ...args) =>
       page.evaluate(([method, values]) => (globalThis as unknown as Record<string, (...all: unknown[]) => unknown>)[method]?.(...values), [name, args] as const),
+    text: async () => {
+      await page.waitForFunction(() => document.body.textContent !== "", undefined, { timeout: 10_000 }).catch(() => undefined);
+      return (await page.textContent("body")) ?? "";
+    },
     close: async () => {
       await running.close();
       await new Promise((resolve) => server.close(resolve));
