@@ -46,7 +46,8 @@ export function conv2dGeometry(options: Conv2dOptions): Convolution {
 }
 
 /**
- * 2-D convolution in NHWC and its gradients.
+ * 2-D convolution in NHWC and its gradients. Channels last through a whole network: no layer converts, a 1 x 1 convolution is a plain matrix
+ * product with its bias and activation, and pools and interpolation move whole vectors of channels.
  * `dout` [B, Ho, Wo, Co] is always the gradient before the activation. All throw ShapeError on sizes that do not fit.
  */
 export const conv2d = {

@@ -106,6 +106,9 @@ describe.skipIf(device === undefined)("[gpu] convolution", () => {
     const image = { batch: 2, height: 9, width: 15, channels: 12, outChannels: 40, kernel: 3, stride: 2, padding: 1, bias: true } as const;
     const pointwise = { batch: 3, length: 10, channels: 12, outChannels: 20, kernel: 1 } as const;
     await agree(conv2d, image, conv2dGeometry(image), 4, { ...target, tuning: choosing("register16") });
+    const deep = { batch: 2, length: 21, channels: 66, outChannels: 65, kernel: 3, padding: 1, stride: 2 };
+    await agree(conv1d, deep, conv1dGeometry(deep), 6, { ...target, tuning: choosing("register4") });
+    expect(conv1d.forward(deep, { ...target, class: "software" }).temporaries.map(({ name }) => name)).toEqual(["arranged", "pixels"]);
     const pixels = { ...pointwise, height: 3, width: 7, bias: true, activation: "relu" } as const;
     await agree(conv2d, pixels, conv2dGeometry(pixels), 5, { ...target, tuning: choosing("matmul") });
     await agree(conv1d, pointwise, conv1dGeometry(pointwise), 5, { ...target, tuning: choosing("matmul") });

@@ -46,8 +46,28 @@ function step(kernel: KernelStep["kernel"], names: Names, weight: string): Kerne
   return { kernel, bind: Object.fromEntries(kernel.bindings.map((binding) => [binding.name, tensors[binding.name] ?? binding.name])) };
 }
 
+/** Channels, and uses of each of their values, from which a copy of the source pays: a lane's loads then come from neighbours in memory, not from one cache line each. */
+const worthCopying = { depth: 64, uses: 128 } as const;
+
+/** The walk on a source with channels side by side, and the step that copies it so; or the walk as it is. */
+function channelsLast(walk: Walk, source: string): { walk: Walk; steps: KernelStep[]; length: number } {
+  const { batch, groups, depth, width, y, x } = walk;
+  if (walk.source.channel === 1 || depth < worthCopying.depth || y.taps * x.taps * width < worthCopying.uses) return { walk, steps: [], length: 0 };
+  const { image, y: row, x: pixel, channel } = walk.source;
+  const arrangement: Arrangement = { sizes: [batch, 1, y.source, x.source], width: groups * depth, columns: 1, length: walk.sourceLength, strides: [image, 0, row, pixel, channel] };
+  const [arrangedImage, , arrangedRow, arrangedPixel] = arrangedStrides(arrangement);
+  const strides = { image: arrangedImage, y: arrangedRow, x: arrangedPixel, channel: 1 };
+  return { walk: { ...walk, source: strides }, steps: [{ kernel: arrange(arrangement), bind: { x: source, y: "pixels" } }], length: walk.sourceLength };
+}
+
 /** A register walk, behind a copy of the weight with result channels side by side unless they lie so already. */
-function registerPlan(name: string, walk: Walk, names: Names, pixels: number, target: KernelTarget): KernelSequence {
+function registerPlan(name: string, natural: Walk, names: Names, pixels: number, target: KernelTarget): KernelSequence {
+  const { walk, steps, length: copied } = channelsLast(natural, names.source);
+  const plan = weightPlan(name, walk, copied > 0 ? { ...names, source: "pixels" } : names, pixels, target);
+  return copied > 0 ? { ...plan, kernels: [...steps, ...plan.kernels], temporaries: [...plan.temporaries, { name: "pixels", dtype: "f32", length: copied }] } : plan;
+}
+
+function weightPlan(name: string, walk: Walk, names: Names, pixels: number, target: KernelTarget): KernelSequence {
   const lanes = registerLanes(target);
   const columns = columnsFor(walk.width, lanes.lanes);
   const fold = (w: Walk): Walk => (w.depth % lanes.lanes === 0 ? w : foldTaps(w));
