@@ -1,5 +1,5 @@
 import { attentionBackward } from "./backward.js";
 import { attentionForward } from "./forward.js";
 
-/** Fused multi-head attention: `forward` is one kernel, `backward` a sequence of three or four. */
+/** Fused multi-head attention: `forward` is one kernel, `backward` a sequence without atomics. */
 export const attention = { forward: attentionForward, backward: attentionBackward } as const;

@@ -13,8 +13,8 @@ export interface Row {
   zero(name: string): string;
   /** Stores `value(i)` for every vector. */
   store(buffer: string, at: string, value: (i: number) => string): string;
-  /** Sum over channels of the product of two rows in registers, as an expression. */
-  dot(left: string, right: string): string;
+  /** Sum over channels of the product of a row in registers and another one, whose vectors are given, as an expression. */
+  dot(left: string, right: (i: number) => string): string;
   /** One statement per vector. */
   each(line: (i: number) => string): string;
 }
@@ -41,6 +41,6 @@ export function rowOf(size: number): Row {
       const lines = (i: number): string => Array.from({ length: channels(i) }, (_, c) => `${buffer}[at + ${4 * i + c}u] = value${i}.${"xyzw"[c]};`).join(" ");
       return `{ let at = ${at};\n${each((i) => `let value${i} = ${value(i)}; ${lines(i)}`)} }`;
     },
-    dot: (left, right) => Array.from({ length: count }, (_, i) => `dot(${left}${i}, ${right}${i})`).join(" + "),
+    dot: (left, right) => Array.from({ length: count }, (_, i) => `dot(${left}${i}, ${right(i)})`).join(" + "),
   };
 }

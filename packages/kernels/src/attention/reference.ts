@@ -1,6 +1,6 @@
 import type { Arrays } from "../kernel.js";
-import { randomBits, unitFloat } from "../random/threefry.js";
-import type { AttentionShape } from "./shape.js";
+import { randomStream, threefry2x32, unitFloat } from "../random/threefry.js";
+import { additiveStrides, type AttentionShape, streamFloats } from "./shape.js";
 
 /** The weights of one (batch, head, query) row before and after dropout. */
 interface AttentionRow {
@@ -13,22 +13,34 @@ interface AttentionRow {
 
 const empty = new Float64Array();
 
+/** The random stream of dropout: from the random key, or, in the kernels of the gradient, from behind the row statistics. */
+function streamOf({ key, rowStatistics = empty }: Arrays): readonly [number, number] {
+  if (key) return randomStream(key);
+  const [x0 = 0, x1 = 0, y0 = 0, y1 = 0] = rowStatistics.subarray(-streamFloats);
+  return [x0 + 65536 * x1, y0 + 65536 * y1];
+}
+
 function attentionRow(shape: AttentionShape, inputs: Arrays, b: number, h: number, i: number): AttentionRow {
-  const { queries, keys, heads, dim, mask, dropout, opId } = shape;
-  const { q = empty, k = empty, keyPaddingMask = empty, key = empty } = inputs;
+  const { queries, keys, heads, dim, mask, additive, dropout, opId } = shape;
+  const { q = empty, k = empty, keyPaddingMask = empty, additiveMask = empty } = inputs;
+  const [stream0, stream1] = streamOf(inputs);
+  const strides = additiveStrides(shape);
+  const maskRow = b * strides.batch + h * strides.head + i * keys;
   const scores = new Float64Array(keys).fill(Number.NEGATIVE_INFINITY);
   for (let j = 0; j < keys; j++) {
     if (mask && keyPaddingMask[b * keys + j] !== 0) continue;
+    const added = additive === "none" ? 0 : (additiveMask[maskRow + j] ?? 0);
+    if (added <= -1e29) continue;
     let dot = 0;
     for (let c = 0; c < dim; c++) dot += (q[((b * queries + i) * heads + h) * dim + c] ?? 0) * (k[((b * keys + j) * heads + h) * dim + c] ?? 0);
-    scores[j] = dot / Math.sqrt(dim);
+    scores[j] = dot / Math.sqrt(dim) + added;
   }
   const highest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
   const sum = highest === Number.NEGATIVE_INFINITY ? 0 : scores.reduce((total, score) => total + Math.exp(score - highest), 0);
   const row = ((b * heads + h) * queries + i) * keys;
   const kept = Float64Array.from({ length: keys }, (_, j) => {
     if (dropout === 0) return 1;
-    return unitFloat(randomBits(key, opId, row + j)) < Math.fround(dropout) ? 0 : 1 / (1 - dropout);
+    return unitFloat(threefry2x32(stream0, stream1, row + j, opId)[0]) < Math.fround(dropout) ? 0 : 1 / (1 - dropout);
   });
   return {
     weights: scores.map((score) => (sum === 0 ? 0 : Math.exp(score - highest) / sum)),
@@ -41,7 +53,7 @@ function eachRow(shape: AttentionShape, visit: (b: number, h: number, i: number)
   for (let b = 0; b < shape.batch; b++) for (let h = 0; h < shape.heads; h++) for (let i = 0; i < shape.queries; i++) visit(b, h, i);
 }
 
-/** Plain-loop attention: out = dropout(softmax(q k^T / sqrt(d))) v for every head; rows without a key give zeros. */
+/** Plain-loop attention: out = dropout(softmax(q k^T / sqrt(d) + additiveMask)) v for every head; rows without a key give zeros. */
 export function attentionReference(shape: AttentionShape, inputs: Arrays): { out: Float64Array; logSumExp: Float64Array } {
   const { batch, queries, keys, heads, valueDim } = shape;
   const { v = empty } = inputs;

@@ -1,0 +1,82 @@
+import { sequenceOf, type Candidate, type KernelSequence, type KernelTarget } from "../kernel.js";
+import { sizeBucket } from "../tuning.js";
+import { rowStatistics } from "./row-statistics.js";
+import { rowsBackward, rowsForward } from "./rows.js";
+import { attentionTensors, type AttentionShape } from "./shape.js";
+import { tileKeyGradient, tileQueryGradient } from "./tile-backward.js";
+import { tileForward } from "./tile-forward.js";
+import { tileLanes, tileName, type TileSize } from "./tile.js";
+import { workgroupForward, workgroupKeyGradient, workgroupQueryGradient } from "./workgroup.js";
+
+/** Ordered so that the rules' choice comes first; never empty. */
+type Candidates = readonly [Candidate, ...Candidate[]];
+
+/** Queries below which no lane can share what it loads: every lane then takes rows of its own. */
+const fewQueries = 4;
+/** Tiles worth trying where the sides are long. */
+const tiles: readonly TileSize[] = [
+  { own: 3, other: 24 },
+  { own: 3, other: 16 },
+  { own: 4, other: 16 },
+  { own: 1, other: 8 },
+];
+
+/** The tile that wastes little: rows that do not exist are computed all the same. */
+function tileFor(own: number, other: number, additive: boolean, target: KernelTarget): TileSize {
+  const padded = (size: number): number => Math.ceil(other / size) * size;
+  // An additive mask is loaded pair by pair, unrolled: a small block keeps the kernel small.
+  const long = additive ? 8 : padded(16) < 0.95 * padded(24) ? 16 : 24;
+  return { own: own <= 2 * tileLanes(target) ? 1 : 3, other: other <= 4 ? 4 : other <= 8 ? 8 : long };
+}
+
+const withFirst = (first: Candidate, others: readonly Candidate[]): Candidates => [first, ...others.filter(({ name }) => name !== first.name)];
+
+/** The key of an attention's tuning: form and size buckets. */
+export function attentionKey(form: "forward" | "backward", { batch, queries, keys, heads, dim, valueDim, mask, additive, dropout }: AttentionShape): string {
+  const flags = `${mask ? " mask" : ""}${additive === "none" ? "" : " additive"}${dropout > 0 ? " dropout" : ""}`;
+  return `attention.${form} ${sizeBucket(batch * heads)}x${sizeBucket(queries)}x${sizeBucket(keys)} d${sizeBucket(dim)}/${sizeBucket(valueDim)}${flags}`;
+}
+
+/** Ways to compute attention on a target, the one the rules prefer first. */
+export function forwardCandidates(shape: AttentionShape, target: KernelTarget): Candidates {
+  const workgroup: Candidate = { name: "workgroup", build: () => sequenceOf(workgroupForward(shape, target)) };
+  if (target.class === "gpu") return [workgroup];
+  const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsForward(shape)) };
+  const tile = (size: TileSize): Candidate => ({ name: tileName(size), build: () => sequenceOf(tileForward(shape, size, target)) });
+  const preferred = shape.queries < fewQueries ? rows : tile(tileFor(shape.queries, shape.keys, shape.additive !== "none", target));
+  return withFirst(preferred, [...tiles.map(tile), rows]);
+}
+
+/** Ways to compute the gradient of attention on a target, the one the rules prefer first. */
+export function backwardCandidates(shape: AttentionShape, target: KernelTarget): Candidates {
+  if (target.class === "gpu") return [{ name: "workgroup", build: () => workgroupBackward(shape, target) }];
+  const additive = shape.additive !== "none";
+  const tile = (name: string, query: TileSize, key: TileSize): Candidate => ({
+    name,
+    build: () => gradientSequence(shape, target, [tileQueryGradient(shape, query, target), tileKeyGradient(shape, key, target)]),
+  });
+  const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsBackward(shape)) };
+  const ruled = tile("tiles", tileFor(shape.queries, shape.keys, additive, target), tileFor(shape.keys, shape.queries, additive, target));
+  const fits = rowsBackward(shape).bindings.length <= target.limits.maxStorageBuffersPerShaderStage;
+  const others = [...tiles.map((size) => tile(tileName(size), size, size)), ...(fits ? [rows] : [])];
+  return withFirst(shape.queries < fewQueries && fits ? rows : ruled, [ruled, ...others]);
+}
+
+function workgroupBackward(shape: AttentionShape, target: KernelTarget): KernelSequence {
+  const fused = workgroupKeyGradient(shape, target, ["dk", "dv"]);
+  const fits = fused.bindings.length <= target.limits.maxStorageBuffersPerShaderStage;
+  const keyKernels = fits ? [fused] : [workgroupKeyGradient(shape, target, ["dk"]), workgroupKeyGradient(shape, target, ["dv"])];
+  return gradientSequence(shape, target, [workgroupQueryGradient(shape, target), ...keyKernels]);
+}
+
+/** Row statistics, then the kernels that read them. */
+function gradientSequence(shape: AttentionShape, target: KernelTarget, kernels: readonly ReturnType<typeof rowStatistics>[]): KernelSequence {
+  return {
+    name: "attention.backward",
+    kernels: [rowStatistics(shape, target), ...kernels].map((kernel) => ({
+      kernel,
+      bind: Object.fromEntries(kernel.bindings.map(({ name }) => [name, name])),
+    })),
+    temporaries: [{ name: "rowStatistics", dtype: "f32", length: attentionTensors(shape).rowStatistics.length }],
+  };
+}
