@@ -1,7 +1,9 @@
 import { ShapeError } from "../errors.js";
 import { sequenceOf } from "../kernel.js";
-import type { Kernel, KernelSequence, KernelTarget } from "../kernel.js";
+import type { Candidate, Kernel, KernelSequence, KernelTarget } from "../kernel.js";
 import { portableTarget } from "../target.js";
+import { chooseCandidate, sizeBucket } from "../tuning.js";
+import { chooseTile } from "./choose-tile.js";
 import { noFinish } from "./epilogue.js";
 import { registerTileMatmul, type RegisterTile } from "./register-tile.js";
 import { layoutName, matmulShape, type MatmulOptions, type MatmulShape } from "./shape.js";
@@ -15,7 +17,7 @@ import { workgroupTileBytes, workgroupTileMatmul } from "./workgroup-tile.js";
  * @throws ShapeError on a size that is not a non-negative integer
  */
 export function matmul(options: MatmulOptions, target: KernelTarget = portableTarget): Kernel {
-  return kernelFor(matmulShape(options), target);
+  return familiesFor(matmulShape(options), target)[0].kernel(matmulShape(options));
 }
 
 /** Options of {@link matmulPlan}. */
@@ -30,24 +32,31 @@ export interface MatmulPlanOptions extends MatmulOptions {
 /**
  * Matrix product as the sequence that is fastest for the shape: one kernel, or, when few outputs sum over a long k, the k axis cut
  * into slices that run side by side and are added in a fixed order (so results do not change from run to run).
+ * The families and tiles a target can run are candidates for its tuning; the first follows the rules of its class.
  * Tensors: a, b, bias, residual, key, out as in {@link matmul}; temporary: parts.
  * @throws ShapeError on bad sizes, or reduceBatch with a shared operand
  */
 export function matmulPlan(options: MatmulPlanOptions, target: KernelTarget = portableTarget): KernelSequence {
   const { reduceBatch = false, ...product } = options;
   const shape = reduceBatch ? reducedShape(product) : matmulShape(product);
-  const slices = sliceCount(shape, target);
+  const [m, n, k, batch] = [shape.m, shape.n, shape.k, shape.batch].map(sizeBucket);
+  const candidate = ({ name, kernel }: Family): Candidate => ({ name, build: () => planWith(kernel, shape, reduceBatch, target) });
+  const [first, ...others] = familiesFor(shape, target);
+  return chooseCandidate(target, `matmul.${layoutName(shape)} ${m}x${n}x${k} b${batch}`, [candidate(first), ...others.map(candidate)]);
+}
+
+function planWith(kernel: Family["kernel"], shape: MatmulShape, reduceBatch: boolean, target: KernelTarget): KernelSequence {
   const addBatch = reduceBatch && shape.batch !== 1;
-  if ((slices === 1 && !addBatch) || (!reduceBatch && shape.batch > 1)) return sequenceOf(kernelFor(shape, target));
+  const slices = !addBatch && shape.batch > 1 ? 1 : sliceCount(kernel(shape), shape, target);
+  if (slices === 1 && !addBatch) return sequenceOf(kernel(shape));
 
   const { bias, activation, residual, scale, dropout, m, n } = shape;
-  const partial = kernelFor({ ...shape, slices, ...noFinish }, target);
   const count = shape.batch * slices;
   const sum = sumSlices({ slices: count, length: m * n, columns: n, bias, activation, residual, scale, dropout });
   return {
     name: `matmul.${layoutName(shape)}.slices${count}`,
     kernels: [
-      { kernel: partial, bind: { a: "a", b: "b", out: "parts" } },
+      { kernel: kernel({ ...shape, slices, ...noFinish }), bind: { a: "a", b: "b", out: "parts" } },
       { kernel: sum, bind: { parts: "parts", ...(bias ? { bias: "bias" } : {}), ...(residual ? { residual: "residual" } : {}), ...(dropout ? { key: "key" } : {}), out: "out" } },
     ],
     temporaries: [{ name: "parts", dtype: "f32", length: count * m * n }],
@@ -67,33 +76,46 @@ const enoughWorkgroups = { software: 8, gpu: 128 } as const;
 /** Shortest slice worth a workgroup. */
 const shortestSlice = 128;
 
-function sliceCount(shape: MatmulShape, target: KernelTarget): number {
-  const [x, y, z] = kernelFor(shape, target).grid;
+function sliceCount({ grid: [x, y, z] }: Kernel, { k }: MatmulShape, target: KernelTarget): number {
   const workgroups = x * y * z;
   if (workgroups === 0) return 1;
   const wanted = Math.ceil(enoughWorkgroups[target.class] / workgroups);
-  return Math.max(1, Math.min(wanted, Math.floor(shape.k / shortestSlice)));
+  return Math.max(1, Math.min(wanted, Math.floor(k / shortestSlice)));
 }
 
-/** The family and tile for a shape on a target. */
-function kernelFor(shape: MatmulShape, target: KernelTarget): Kernel {
+/** One way to compute a product. */
+interface Family {
+  readonly name: string;
+  readonly kernel: (shape: MatmulShape) => Kernel;
+}
+
+/** Tiles a tuner may try besides the rules' choice. */
+const otherTiles = { software: [[24, 4], [16, 4], [8, 4], [8, 2]], gpu: [[8, 4], [4, 4]] } as const;
+/** The same without subgroup operations, where every row is a load of its own. */
+const plainTiles = [[8, 4], [4, 4]] as const;
+
+/** The families a target can run, the rules' choice first. */
+function familiesFor(shape: MatmulShape, target: KernelTarget): readonly [Family, ...Family[]] {
   const { limits } = target;
-  if (target.class === "gpu") {
-    const large = Math.min(shape.m, shape.n) > 32 && limits.maxComputeInvocationsPerWorkgroup >= 256 && limits.maxComputeWorkgroupStorageSize >= workgroupTileBytes(64);
-    return workgroupTileMatmul(shape, large ? 64 : 32);
-  }
-  return registerTileMatmul(shape, registerTile(shape, target));
+  const subgroup = subgroupFor(target);
+  const register = (tile: RegisterTile): Family => ({
+    name: `${tile.subgroup > 0 ? "subgroup" : "register"}${tile.rows}x${tile.columns}${tile.laneAxis}`,
+    kernel: (of) => registerTileMatmul(of, tile),
+  });
+  const workgroup = ([32, 64] as const)
+    .filter((tile) => limits.maxComputeInvocationsPerWorkgroup >= (tile / 4) ** 2 && limits.maxComputeWorkgroupStorageSize >= workgroupTileBytes(tile))
+    .map((tile): Family => ({ name: `workgroup${tile}`, kernel: (of) => workgroupTileMatmul(of, tile) }));
+  const registers = [
+    ...(subgroup > 0 ? otherTiles[target.class] : []).map(([rows, columns]) => register({ rows, columns, subgroup, laneAxis: "n" })),
+    ...plainTiles.map(([rows, columns]) => register({ rows, columns, subgroup: 0, laneAxis: "n" })),
+  ];
+  const [small, large] = workgroup;
+  const rule = target.class === "gpu" ? (Math.min(shape.m, shape.n) > 32 ? large : undefined) ?? small : undefined;
+  const first = rule ?? register(chooseTile(shape, subgroup));
+  return [first, ...[...registers, ...workgroup].filter(({ name }) => name !== first.name)];
 }
 
-/** Subgroup sizes {@link registerTileMatmul} was tried with; others do without subgroup operations. */
-const knownSubgroups: readonly number[] = [4, 8, 16];
-
-function registerTile({ m, n }: MatmulShape, target: KernelTarget): RegisterTile {
-  const subgroup = knownSubgroups.includes(target.subgroupSize) ? target.subgroupSize : 0;
-  const rowsFor = (count: number, most: number): number => (count > 2 ? most : 2);
-  // Few columns would leave lanes idle: then the rows are spread over the lanes.
-  const laneAxis = n < 16 && m > n ? "m" : "n";
-  const [lanesAlong, rowsAlong] = laneAxis === "n" ? [n, m] : [m, n];
-  if (subgroup === 0) return { rows: rowsFor(rowsAlong, 7), columns: lanesAlong >= 32 ? 4 : 1, subgroup, laneAxis };
-  return { rows: rowsFor(rowsAlong, 8), columns: lanesAlong > subgroup ? 2 : 1, subgroup, laneAxis };
+/** Lanes that subgroup kernels are written for: a fixed subgroup size that is also a legal workgroup. */
+function subgroupFor({ subgroupSize, limits }: KernelTarget): number {
+  return [4, 8, 16, 32, 64].includes(subgroupSize) && subgroupSize <= limits.maxComputeInvocationsPerWorkgroup ? subgroupSize : 0;
 }
