@@ -89,3 +89,12 @@ export { gridSample, gridSampleGridBackward, gridSampleInputBackward } from "./g
 export type { GridSampleShape } from "./grid-sample/reference.js";
 export { segmentSum } from "./segment-sum/segment-sum.js";
 export type { SegmentSumShape } from "./segment-sum/reference.js";
+export { sortRows, sortRowsBackward } from "./sort/sort.js";
+export type { SortShape } from "./sort/reference.js";
+export { gru, gruBackward } from "./gru/gru.js";
+export type { GruShape } from "./gru/reference.js";
+export { rotatePoints, rotatePointsBackward, rotatePointsPosesBackward } from "./geometry/rotate-points.js";
+export { projectPoints, projectPointsBackward } from "./geometry/project-points.js";
+export { boxOverlap } from "./geometry/box-overlap.js";
+export type { ProjectShape, RotateShape } from "./geometry/reference.js";
+export type { OverlapShape } from "./geometry/overlap-reference.js";

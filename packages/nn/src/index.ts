@@ -15,6 +15,8 @@ export type {
   MultiheadAttention,
   Positioned,
 } from "./layers/attention.js";
+export { gru } from "./layers/gru.js";
+export type { Gru, GruOutput } from "./layers/gru.js";
 export { asymmetricFfn } from "./layers/feed-forward.js";
 export type { AsymmetricFfn } from "./layers/feed-forward.js";
 export { transformerEncoder, transformerEncoderLayer } from "./layers/transformer-encoder.js";
@@ -54,6 +56,10 @@ export { planner, plannerMemory } from "./planner/planner.js";
 export type { Planner, PlannerAnchors, PlannerConfig, PlannerMemoryOptions } from "./planner/planner.js";
 export type { AgentInstances, PlannerMemory, PlannerOutput, PlannerScene, PlanPrediction } from "./planner/types.js";
 
+export { distributionModule } from "./generative/distribution-module.js";
+export type { DistributionConfig, DistributionModule, Gaussian } from "./generative/distribution-module.js";
+export { predictModel } from "./generative/predict-model.js";
+export type { PredictModel, PredictModelConfig } from "./generative/predict-model.js";
 export { choosePlan } from "./inference/choose-plan.js";
 export type { ChosenPlan, ChoosePlanOptions, PlanModes } from "./inference/choose-plan.js";
 export { positionsOf } from "./inference/positions.js";

@@ -133,7 +133,7 @@ fn frequency(k: u32) -> vec2f {
  * Sines and cosines of two angles in turns, to float32 precision, in turn. WGSL's own sin may be off by 2^-11, and by anything
  * outside [-pi, pi]. The nearest quarter turn is taken off; the polynomials are those of Cephes' sinf and cosf on [-pi/4, pi/4].
  */
-const sineCosineOfTurns = `
+export const sineCosineOfTurns = `
 fn sine_cosine(turns: vec2f) -> vec4f {
   let reduced = turns - round(turns);
   let quarter = round(4.0 * reduced);

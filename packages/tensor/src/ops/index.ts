@@ -10,8 +10,10 @@ import { dropoutOp } from "./dropout.js";
 import { elementLossOps } from "./element-loss.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
+import { boxOverlapOp, projectPointsBackwardOp, projectPointsOp, rotatePointsBackwardOp, rotatePointsOp, rotatePointsPosesBackwardOp } from "./geometry.js";
 import { gridSampleGridBackwardOp, gridSampleInputBackwardOp, gridSampleOp } from "./grid-sample.js";
 import { interpolate2dBackwardOp, interpolate2dOp } from "./interpolate.js";
+import { gruBackwardOp, gruOp } from "./gru.js";
 import { klDivergenceBackwardOp, klDivergenceOp } from "./kl-divergence.js";
 import { addLayerNormBackwardOp, addLayerNormGradientsOp, addLayerNormOp, layerNormBackwardOp, layerNormGradientsOp, layerNormOp, layerNormParametersOp } from "./layer-norm.js";
 import { matmulOp } from "./matmul.js";
@@ -26,6 +28,7 @@ import { cosOp, sinOp } from "./sine.js";
 import { sineEmbeddingBackwardOp, sineEmbeddingOp } from "./sine-embedding.js";
 import { adamDirectionOp, decayedStepOp, orthonormaliseOp } from "./soap.js";
 import { padOp, sliceOp } from "./slice.js";
+import { sortBackwardOp, sortOp } from "./sort.js";
 import { logSoftmaxBackwardOp, logSoftmaxOp, softmaxBackwardOp, softmaxOp } from "./softmax.js";
 
 const ops: readonly unknown[] = [
@@ -39,6 +42,8 @@ const ops: readonly unknown[] = [
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
   packOp, packAddOp, adamDirectionOp, decayedStepOp, orthonormaliseOp,
+  gruOp, gruBackwardOp,
+  rotatePointsOp, rotatePointsBackwardOp, rotatePointsPosesBackwardOp, projectPointsOp, projectPointsBackwardOp, boxOverlapOp,
   segmentSumOp, sortOp, sortBackwardOp,
   gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
   deformableAggregationOp, deformableAggregationPointsBackwardOp, deformableAggregationFeaturesBackwardOp,
