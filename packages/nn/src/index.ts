@@ -60,6 +60,7 @@ export { distributionModule } from "./generative/distribution-module.js";
 export type { DistributionConfig, DistributionModule, Gaussian } from "./generative/distribution-module.js";
 export { predictModel } from "./generative/predict-model.js";
 export type { PredictModel, PredictModelConfig } from "./generative/predict-model.js";
+
 export { choosePlan } from "./inference/choose-plan.js";
 export type { ChosenPlan, ChoosePlanOptions, PlanModes } from "./inference/choose-plan.js";
 export { positionsOf } from "./inference/positions.js";
