@@ -98,3 +98,5 @@ export { projectPoints, projectPointsBackward } from "./geometry/project-points.
 export { boxOverlap } from "./geometry/box-overlap.js";
 export type { ProjectShape, RotateShape } from "./geometry/reference.js";
 export type { OverlapShape } from "./geometry/overlap-reference.js";
+export { fourierEmbedding, fourierEmbeddingBackward } from "./fourier-embedding/fourier-embedding.js";
+export type { FourierShape } from "./fourier-embedding/reference.js";

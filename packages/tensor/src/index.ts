@@ -31,6 +31,7 @@ export { dropout } from "./ops/dropout.js";
 export { bceWithLogitsLoss, gaussianFocalLoss, l1Loss, mseLoss, sigmoidFocalLoss, smoothL1Loss } from "./ops/element-loss.js";
 export type { LossOptions } from "./ops/element-loss.js";
 export { gather, scatterAdd } from "./ops/gather.js";
+export { fourierEmbedding } from "./ops/fourier-embedding.js";
 export { boxCorners, boxOverlap, projectPoints, rotatePoints } from "./ops/geometry.js";
 export { gridSample } from "./ops/grid-sample.js";
 export type { GridSampleOptions } from "./ops/grid-sample.js";

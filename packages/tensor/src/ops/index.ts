@@ -10,6 +10,7 @@ import { dropoutOp } from "./dropout.js";
 import { elementLossOps } from "./element-loss.js";
 import { elementwiseOps } from "./elementwise.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
+import { fourierEmbeddingBackwardOp, fourierEmbeddingOp } from "./fourier-embedding.js";
 import { boxOverlapOp, projectPointsBackwardOp, projectPointsOp, rotatePointsBackwardOp, rotatePointsOp, rotatePointsPosesBackwardOp } from "./geometry.js";
 import { gridSampleGridBackwardOp, gridSampleInputBackwardOp, gridSampleOp } from "./grid-sample.js";
 import { interpolate2dBackwardOp, interpolate2dOp } from "./interpolate.js";
@@ -42,7 +43,7 @@ const ops: readonly unknown[] = [
   softmaxOp, softmaxBackwardOp, logSoftmaxOp, logSoftmaxBackwardOp,
   attentionOp, klDivergenceOp, klDivergenceBackwardOp, maxPoolOp, maxPoolBackwardOp, sineEmbeddingOp, sineEmbeddingBackwardOp, dropoutOp, adamwOp,
   packOp, packAddOp, adamDirectionOp, decayedStepOp, orthonormaliseOp,
-  gruOp, gruBackwardOp,
+  gruOp, gruBackwardOp, fourierEmbeddingOp, fourierEmbeddingBackwardOp,
   rotatePointsOp, rotatePointsBackwardOp, rotatePointsPosesBackwardOp, projectPointsOp, projectPointsBackwardOp, boxOverlapOp,
   segmentSumOp, sortOp, sortBackwardOp,
   gridSampleOp, gridSampleGridBackwardOp, gridSampleInputBackwardOp,
