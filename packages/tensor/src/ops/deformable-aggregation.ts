@@ -39,6 +39,7 @@ const terms = (shape: DeformableAggregationShape): number => 4 * shape.points * 
 export const deformableAggregationOp: OpDefinition<Levels> = defineKernelOp({
   name: "deformableAggregation",
   inputs: ["features", "location", "weights"],
+  strict: ["location"],
   outputs: ["y"],
   shape: ([features, location, weights], attributes) => {
     const shape = sizes(features, weights, attributes);

@@ -34,6 +34,7 @@ function caseOf(draw: Draw): { x: SampleInput; grid: SampleInput; dy: SampleInpu
 export const gridSampleOp: OpDefinition<Conventions> = defineKernelOp({
   name: "gridSample",
   inputs: ["x", "grid"],
+  strict: ["grid"],
   outputs: ["y"],
   shape: ([x, grid], conventions) => {
     const { batch, channels, samples } = sizes(x, grid, conventions);

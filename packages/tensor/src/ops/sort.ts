@@ -15,6 +15,7 @@ const sizes = (x: TensorType | undefined, { keep, descending }: Sorting): SortSh
 export const sortOp: OpDefinition<Sorting> = defineKernelOp({
   name: "sort",
   inputs: ["x"],
+  strict: ["x"],
   outputs: ["values", "index"],
   shape: ([x], { keep }) => {
     if (!x || x.shape.length === 0 || keep < 0 || keep > (x.shape.at(-1) ?? 0)) {
