@@ -141,13 +141,22 @@ function sumGradient(inputs: readonly Tensor[], out: Tensor, dy: Tensor, attribu
   return mul(dh, add(normalCdf(z), mul(z, density)));
 }
 
+/** Sizes m, n, k and layouts with epilogues that the samples combine: a choice, since every new shader text costs a compilation. */
+const sampleSizes = [[1, 1, 1], [9, 7, 5], [8, 40, 16]] as const;
+const sampleForms = [
+  { activation: "none" },
+  { transposeB: true, bias: true, activation: "relu" },
+  { transposeA: true, residual: true, activation: "relu" },
+  { transposeB: true, bias: true, residual: true, activation: "gelu", rate: 0.4 },
+  { bias: true, activation: "relu", scale: 0.25, rate: 0.5 },
+  { transposeA: true, transposeB: true, activation: "gelu", scale: -2 },
+] as const satisfies readonly Partial<MatmulAttributes & { readonly rate: number }>[];
+
 function matmulSample(draw: Draw): Sample<MatmulAttributes> {
-  const [batch, m, n, k] = [draw.size(4), draw.size(40), draw.size(40), draw.size(40)];
-  const [transposeA, transposeB, bias, residual] = [draw.boolean(), draw.boolean(), draw.boolean(), draw.boolean()];
-  const activation = draw.pick(["none", "relu", "gelu"] as const);
-  const scale = draw.pick([1, 1, 0.25]);
-  const rate = draw.pick([0, 0, 0.4]);
-  const reduceBatch = !bias && draw.integer(0, 3) === 0;
+  const [[m, n, k], batch] = [draw.pick(sampleSizes), draw.pick([1, 3])];
+  const form: Partial<MatmulAttributes> & { readonly activation: MatmulAttributes["activation"]; readonly rate?: number } = draw.pick(sampleForms);
+  const { transposeA = false, transposeB = false, bias = false, residual = false, scale = 1, activation, rate = 0 } = form;
+  const reduceBatch = draw.integer(0, 3) === 0;
   const shared = reduceBatch ? "none" : draw.pick(["none", "a", "b"] as const);
   const a = transposeA ? [k, m] : [m, k];
   const b = transposeB ? [n, k] : [k, n];
