@@ -2,7 +2,7 @@ import { compare, f32Reduce } from "@distilldrive/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bucket, bucketOf, padTo } from "./bucket.js";
 import { compileFunction, tensor, valueAndGrad } from "./function.js";
-import { Tensor } from "./graph.js";
+import type { Tensor } from "./graph.js";
 import { attention } from "./ops/attention.js";
 import { broadcastTo, div, mul, sub } from "./ops/elementwise.js";
 import { linear } from "./ops/matmul.js";

@@ -55,6 +55,12 @@ describe("identities", () => {
     expect(left((x, z) => matmul(transpose(reshape(x, [2, 2, 6])), reshape(z, [2, 2, 6])))).toEqual(["reshape", "reshape", "matmul"]);
   });
 
+  test("operands that are one number everywhere are inlined", () => {
+    expect(left((x) => mul(broadcastTo(mul(reshape(x.graph.literal(3), [1]), 0.25), [4, 6]), x))).toEqual(["mul"]);
+    expect(left((x) => broadcastTo(add(exp(slice(x, 0, 0, 1)), reshape(x.graph.literal(2), [1, 1])), [4, 6]))).toEqual(["slice", "exp", "add", "broadcastTo"]);
+    expect(left((x) => mul(slice(x, 0, 0, 1), broadcastTo(x.graph.literal(2), [4, 6])))).toEqual(["slice", "broadcastTo", "mul"]);
+  });
+
   test("duplicates merge, dead code goes", () => {
     expect(left((x, z) => {
       exp(z);

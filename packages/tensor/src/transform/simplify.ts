@@ -2,7 +2,7 @@ import { applyOp, type Graph, type Node, type Tensor } from "../graph.js";
 import type { OpDefinition } from "../op.js";
 import { permuteOp } from "../ops/permute.js";
 import { reshape, reshapeOp } from "../ops/reshape.js";
-import { aroundAxis, sameShape } from "../shape.js";
+import { aroundAxis, sameShape, typeOf } from "../shape.js";
 import { rewrite, type Rewritten, type Rule } from "./rewrite.js";
 
 /**
@@ -12,13 +12,14 @@ import { rewrite, type Rewritten, type Rule } from "./rewrite.js";
  */
 export function simplify(graph: Graph, keep: readonly Tensor[], { assign = true, identities = true }: { readonly assign?: boolean; readonly identities?: boolean } = {}): Rewritten {
   const known = new Map<string, readonly Tensor[]>();
+  const constants = new Map<Tensor, number | undefined>();
   const rule: Rule = (node, inputs, target) => {
     const { op } = node;
     if (!op) return null;
     const [input] = inputs;
     const [output] = node.outputs;
     if (op.lower.kind === "view" && input && output && sameShape(input.shape, output.shape)) return [input];
-    const simpler = identities ? identity(node, inputs) : null;
+    const simpler = identities ? (identity(node, inputs) ?? withLiterals(node, inputs, constants)) : null;
     if (simpler) return [simpler];
     const key = `${op.name}(${inputs.map((tensor) => tensor.toString()).join(",")})${JSON.stringify(node.attributes)}`;
     const twin = known.get(key);
@@ -66,6 +67,38 @@ function identity(node: Node, inputs: readonly Tensor[]): Tensor | null {
     default:
       return null;
   }
+}
+
+/** An elementwise op whose operands that are the same number everywhere, such as the seed of a mean's gradient, are inlined. */
+function withLiterals(node: Node, inputs: readonly Tensor[], constants: Map<Tensor, number | undefined>): Tensor | null {
+  const { op } = node;
+  const [output] = node.outputs;
+  if (op?.lower.kind !== "elementwise" || !output) return null;
+  const inlined = inputs.map((input) => {
+    const value = input.node.source ? undefined : numberOf(input, constants);
+    return value === undefined ? input : input.graph.literal(value);
+  });
+  if (inlined.every((input, i) => input === inputs[i])) return null;
+  const [type] = op.shape(inlined.map((input) => input.type), node.attributes as never);
+  if (!type || !sameShape(type.shape, output.shape)) return null;
+  return inlined[0]?.graph.apply(op as unknown as OpDefinition<object>, inlined, node.attributes)[0] ?? null;
+}
+
+/** The number every element of a tensor is, where it is made of numbers alone. */
+function numberOf(tensor: Tensor, constants: Map<Tensor, number | undefined>): number | undefined {
+  if (tensor.node.source) return literalOf(tensor);
+  if (constants.has(tensor)) return constants.get(tensor);
+  const { op, inputs, attributes } = tensor.node;
+  const values = op?.lower.kind === "kernels" ? [] : inputs.map((input) => numberOf(input, constants));
+  const numbers = values.filter((value) => value !== undefined);
+  let value: number | undefined;
+  if (op && numbers.length > 0 && numbers.length === inputs.length) {
+    const scalar = typeOf([]);
+    const [result] = op.reference(numbers.map((each) => Float64Array.of(each)), attributes as never, { inputs: numbers.map(() => scalar), outputs: [scalar] });
+    value = result?.[0] === undefined ? undefined : Math.fround(result[0]);
+  }
+  constants.set(tensor, value);
+  return value;
 }
 
 /** permute(permute(x)) is one permutation, or none. */
