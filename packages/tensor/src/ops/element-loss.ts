@@ -38,8 +38,8 @@ function pair<Options extends object>({ name, loss, symmetric, labels, goal, opt
     const weightForm = draw.pick(["all", "row", "element"] as const);
     const data = { checkGradient: false as const };
     const inputs: SampleInput[] = [
-      { ...typeOf([rows, width]), range: [-4, 4] },
-      labels ? { ...typeOf([rows], "i32"), range: [-1, width] } : { ...typeOf([rows, width]), range: goal, ...(symmetric ? {} : data) },
+      { ...typeOf([rows, width]), range: [-4, 4], distinct: 0.01 },
+      labels ? { ...typeOf([rows], "i32"), range: [-1, width] } : { ...typeOf([rows, width]), range: goal, ...(symmetric ? { distinct: 0.01 } : data) },
       { ...typeOf(weightForm === "all" ? [1] : weightForm === "row" ? [rows] : [rows, width]), range: [0, 2], ...data },
       { ...typeOf([1]), range: [1, 5], ...data },
       ...(backward ? [typeOf([1])] : []),
@@ -78,7 +78,8 @@ function pair<Options extends object>({ name, loss, symmetric, labels, goal, opt
 }
 
 const none = (): Record<never, never> => ({});
-const regression = { symmetric: true, labels: false, goal: [-4, 4] } as const;
+/** Goals on the predictions' grid, moved: no difference lies on a kink. */
+const regression = { symmetric: true, labels: false, goal: [-3.998, 4.002] } as const;
 const absolute = pair({ name: "l1Loss", loss: absoluteError, options: none, ...regression });
 const smooth = pair<{ readonly beta: number }>({ name: "smoothL1Loss", loss: smoothAbsoluteError, options: (draw) => ({ beta: draw.pick([0.5, 1]) }), ...regression });
 const squared = pair({ name: "mseLoss", loss: squaredError, options: none, ...regression });

@@ -1,107 +1,49 @@
-import { type Arrays, declare, foldedGrid, foldedWidth, type Binding, type Kernel, type UniformField } from "@distilldrive/kernels";
+import { type Arrays, declare, foldedGrid, foldedWidth, type Binding, type Kernel, type KernelTarget, type UniformField } from "@distilldrive/kernels";
 import { GraphError } from "../errors.js";
 import type { Tensor } from "../graph.js";
 import { literal } from "../wgsl-literal.js";
 import { bytesOf } from "../op.js";
-import { type Shape, sizeOf, stridesOf } from "../shape.js";
+import { sizeOf, stridesOf } from "../shape.js";
 import type { FusedGroup } from "../transform/fuse.js";
+import { mergeAxes, type MergedAxes } from "./merge-axes.js";
 
-const workgroupSize = 64;
+/** Invocations of a workgroup. */
+const team = 64;
+/** Most steps of an invocation on CPU drivers, where a workgroup and the divisions that place an item cost more than the work. */
+const mostSteps = 16;
+/** Workgroups that keep the cores of a CPU busy. */
+const workgroupsWanted = 16;
 
 /**
  * Writes the kernel of a fused group. Axes that all inputs walk alike are merged, sizes and strides are uniforms, so
- * the WGSL text depends only on the expressions and on which merged axes each input is broadcast along.
+ * the WGSL text depends only on the expressions and on which merged axes each input is broadcast along. Four neighbouring
+ * elements move at a time where the innermost merged axis allows it. An invocation walks along one axis: what is broadcast along
+ * it is loaded once, and its place is worked out once.
  */
-export function elementwiseKernel(group: FusedGroup): Kernel {
-  const shape = group.output.shape;
-  const { dims, strides } = mergeAxes(
-    shape,
+export function elementwiseKernel(group: FusedGroup, target: KernelTarget): Kernel {
+  const count = sizeOf(group.output.shape);
+  const bindings: Binding[] = group.inputs.map((input, position) => ({ name: `x${position}`, access: "read", dtype: input.dtype, length: sizeOf(input.shape) }));
+  bindings.push({ name: "y", access: "write", dtype: "f32", length: count });
+  const axes = mergeAxes(
+    group.output.shape,
     group.inputs.map((input) => input.shape),
   );
-  const inner = dims.at(-1) ?? 1;
-  const width = inner % 4 === 0 && inner > 0 ? 4 : 1;
-  const count = sizeOf(shape);
-  const names = new Map(group.inputs.map((input, position) => [input, `x${position}`]));
-
-  const bindings: Binding[] = group.inputs.map((input, position) => ({
-    name: `x${position}`,
-    access: "read",
-    dtype: input.dtype,
-    length: sizeOf(input.shape),
-  }));
-  bindings.push({ name: "y", access: "write", dtype: "f32", length: count });
-  const uniforms: UniformField[] = [{ name: "count", type: "u32", value: count / width }];
-  const elements: Record<string, string> = width === 4 ? { y: "vec4f" } : {};
-
-  const body: string[] = [];
-  const needsIndex = strides.some((own) => !isWhole(own, dims) && own.some((stride) => stride !== 0));
-  if (needsIndex) {
-    body.push("var rest = i;");
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
-      if (axis === 0) body.push(`let c0 = rest;`);
-      else {
-        uniforms.push({ name: `d${axis}`, type: "u32", value: dims[axis] ?? 1 });
-        body.push(`let c${axis} = rest % params.d${axis};`, `rest = rest / params.d${axis};`);
-      }
-    }
-  }
-  group.inputs.forEach((input, position) => {
-    const own = strides[position] ?? [];
-    const terms: string[] = [];
-    if (isWhole(own, dims)) terms.push("i");
-    else {
-      own.forEach((stride, axis) => {
-        if (stride === 0) return;
-        if (stride === 1) terms.push(`c${axis}`);
-        else {
-          uniforms.push({ name: `s${position}_${axis}`, type: "u32", value: stride });
-          terms.push(`c${axis} * params.s${position}_${axis}`);
-        }
-      });
-    }
-    const offset = terms.length > 0 ? terms.join(" + ") : "0u";
-    const vector = width === 4 && own.at(-1) === 1;
-    if (vector) elements[`x${position}`] = { f32: "vec4f", i32: "vec4i", u32: "vec4u" }[input.dtype];
-    const element = `x${position}[${vector ? `(${offset}) / 4u` : offset}]`;
-    body.push(`let v${position} = T(${vector || input.dtype === "f32" ? element : `f32(${element})`});`);
-  });
-
-  const inside = new Set(group.nodes);
-  const reference = (tensor: Tensor): string => {
-    if (tensor.node.source?.kind === "literal") return `T(${literal(tensor.node.source.value)})`;
-    if (inside.has(tensor.node)) return `t${group.nodes.indexOf(tensor.node)}`;
-    const name = names.get(tensor);
-    if (!name) throw new GraphError(`fusion: ${tensor.toString()} is neither inside the group nor one of its inputs.`);
-    return `v${name.slice(1)}`;
-  };
-  const functions = new Set<string>();
-  group.nodes.forEach((node, position) => {
-    if (node.op?.lower.kind !== "elementwise") return;
-    if (node.op.lower.functions !== undefined) functions.add(node.op.lower.functions);
-    body.push(`let t${position} = ${node.op.lower.expression(node.inputs.map(reference), node.attributes as never)};`);
-  });
-
-  const wgsl = `${declare(bindings, uniforms, elements)}
-alias T = ${width === 4 ? "vec4f" : "f32"};
-alias U = ${width === 4 ? "vec4u" : "u32"};
-${[...functions].join("\n")}
-@compute @workgroup_size(${workgroupSize})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let slot = (workgroup.x + workgroup.y * ${foldedWidth}u) * ${workgroupSize}u + lane;
-  if (slot >= params.count) {
-    return;
-  }
-  let i = slot * ${width}u;
-  ${body.join("\n  ")}
-  y[slot] = t${group.nodes.length - 1};
-}
-`;
+  const plan = axes.dims.length === 1 ? linePlan(group, axes, count, target) : gridPlan(group, axes, target);
+  const { lines, functions } = expressions(group);
   return {
     name: `elementwise.${nameOf(group)}`,
-    wgsl,
+    wgsl: `${declare(bindings, plan.uniforms, plan.elements)}
+alias T = ${plan.wide ? "vec4f" : "f32"};
+alias U = ${plan.wide ? "vec4u" : "u32"};
+${functions}
+@compute @workgroup_size(${team})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+${plan.main(lines, `t${group.nodes.length - 1}`)}
+}
+`,
     bindings,
-    uniforms,
-    grid: foldedGrid(Math.ceil(count / width / workgroupSize)),
+    uniforms: plan.uniforms,
+    grid: plan.grid,
     cost: {
       flops: group.nodes.reduce((flops, node) => flops + (node.op?.cost(node.inputs.map((t) => t.type), node.outputs.map((t) => t.type), node.attributes as never).flops ?? 0), 0),
       bytes: bytesOf(group.inputs.map((input) => input.type), [group.output.type]),
@@ -110,43 +52,160 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   };
 }
 
+/** How elements are spread over invocations. */
+interface ElementPlan {
+  readonly wide: boolean;
+  readonly uniforms: readonly UniformField[];
+  readonly elements: Readonly<Record<string, string>>;
+  readonly grid: readonly [number, number, number];
+  /** The entry point's body: loads `v0`, `v1`, ..., runs the lines and stores the result. */
+  main(lines: readonly string[], result: string): string;
+}
+
+/** Steps an invocation takes when it could take up to `length`. */
+function stepsFor(items: number, length: number, target: KernelTarget): number {
+  return target.class === "software" ? Math.max(1, Math.min(mostSteps, length, Math.floor(items / (team * workgroupsWanted)))) : 1;
+}
+
+/** An input as `T` at an index; single elements become vectors of equals. */
+function load(input: Tensor, position: number, index: string, vector: boolean): string {
+  const element = `x${position}[${index}]`;
+  return `let v${position} = T(${vector || input.dtype === "f32" ? element : `f32(${element})`});`;
+}
+
+const vectorTypes = { f32: "vec4f", i32: "vec4i", u32: "vec4u" } as const;
+
+/** One merged axis: every input has all elements in order, or is one number. Three elements behind the last whole four are stored singly. */
+function linePlan(group: FusedGroup, { strides }: MergedAxes, count: number, target: KernelTarget): ElementPlan {
+  const items = Math.ceil(count / 4);
+  const ragged = count % 4 !== 0;
+  const steps = stepsFor(items, mostSteps, target);
+  const elements: Record<string, string> = { y: "vec4f" };
+  const [once, each]: [string[], string[]] = [[], []];
+  group.inputs.forEach((input, position) => {
+    const whole = strides[position]?.[0] === 1;
+    if (whole) elements[`x${position}`] = vectorTypes[input.dtype];
+    (whole ? each : once).push(load(input, position, whole ? "item" : "0u", whole));
+  });
+  return {
+    wide: true,
+    elements,
+    uniforms: [
+      { name: "items", type: "u32", value: items },
+      { name: "steps", type: "u32", value: steps },
+      ...(ragged ? [{ name: "count", type: "u32", value: count } as const] : []),
+    ],
+    grid: foldedGrid(Math.ceil(items / (team * steps))),
+    main: (lines, result) => `  let first = (workgroup.x + workgroup.y * ${foldedWidth}u) * ${team}u * params.steps;
+  let end = min(params.items, first + ${team}u * params.steps);
+  ${once.join("\n  ")}
+  for (var item = first + lane; item < end; item += ${team}u) {
+    ${[...each, ...lines].join("\n    ")}
+    ${ragged ? raggedStore(result) : `y[item] = ${result};`}
+  }`,
+  };
+}
+
+/** Stores what lies before the end of the array. */
+function raggedStore(result: string): string {
+  const singles = ["x", "y", "z"].map((part, i) => `if (4u * item + ${i}u < params.count) { y[item].${part} = ${result}.${part}; }`);
+  return `if (4u * item + 3u < params.count) { y[item] = ${result}; } else {\n      ${singles.join("\n      ")}\n    }`;
+}
+
+/** Several merged axes, one of which an invocation walks along. */
+function gridPlan(group: FusedGroup, { dims, strides }: MergedAxes, target: KernelTarget): ElementPlan {
+  const last = dims.length - 1;
+  const wide = (dims[last] ?? 1) % 4 === 0;
+  const lanes = dims.map((n, axis) => (axis === last && wide ? n / 4 : n));
+  // Walk where more inputs stand still, along rows or down columns.
+  const still = (axis: number): number => strides.filter((own) => own[axis] === 0).length;
+  const walked = still(last) > still(last - 1) ? last : last - 1;
+  const steps = stepsFor(sizeOf(lanes), lanes[walked] ?? 1, target);
+  const places = lanes.map((n, axis) => (axis === walked ? Math.ceil(n / steps) : n));
+  const items = sizeOf(places);
+
+  const uniforms: UniformField[] = [
+    { name: "items", type: "u32", value: items },
+    { name: "steps", type: "u32", value: steps },
+    { name: "extent", type: "u32", value: lanes[walked] ?? 1 },
+  ];
+  const setup: string[] = ["var rest = item;"];
+  for (let axis = last; axis > 0; axis--) {
+    uniforms.push({ name: `d${axis}`, type: "u32", value: places[axis] ?? 1 });
+    setup.push(`let above${axis} = rest / params.d${axis};`, `let c${axis} = rest - above${axis} * params.d${axis};`, `rest = above${axis};`);
+  }
+  setup.push("let c0 = rest;", `let begin = c${walked} * params.steps;`, "let end = min(params.extent, begin + params.steps);");
+
+  /** Index of a tensor as the part that stays and the part that walks. */
+  const index = (name: string, own: readonly number[], vector: boolean): { base: string; step: string | undefined } => {
+    const terms: string[] = [];
+    let step: string | undefined;
+    own.forEach((elementStride, axis) => {
+      if (elementStride === 0) return;
+      const stride = vector && axis !== last ? elementStride / 4 : elementStride;
+      const factor = stride === 1 ? "" : ` * params.${name}_${axis}`;
+      if (stride !== 1) uniforms.push({ name: `${name}_${axis}`, type: "u32", value: stride });
+      if (axis === walked) step = `at${factor}`;
+      else terms.push(`c${axis}${factor}`);
+    });
+    return { base: terms.length > 0 ? terms.join(" + ") : "0u", step };
+  };
+
+  const elements: Record<string, string> = wide ? { y: "vec4f" } : {};
+  const each: string[] = [];
+  group.inputs.forEach((input, position) => {
+    const own = strides[position] ?? [];
+    const vector = wide && own[last] === 1;
+    if (vector) elements[`x${position}`] = vectorTypes[input.dtype];
+    const { base, step } = index(`s${position}`, own, vector);
+    if (step === undefined) setup.push(load(input, position, base, vector));
+    else {
+      setup.push(`let base${position} = ${base};`);
+      each.push(load(input, position, `base${position} + ${step}`, vector));
+    }
+  });
+  const output = index("sy", stridesOf(dims), wide);
+  setup.push(`let base = ${output.base};`);
+  return {
+    wide,
+    elements,
+    uniforms,
+    grid: foldedGrid(Math.ceil(items / team)),
+    main: (lines, result) => `  let item = (workgroup.x + workgroup.y * ${foldedWidth}u) * ${team}u + lane;
+  if (item >= params.items) {
+    return;
+  }
+  ${setup.join("\n  ")}
+  for (var at = begin; at < end; at++) {
+    ${[...each, ...lines].join("\n    ")}
+    y[base + ${output.step ?? "0u"}] = ${result};
+  }`,
+  };
+}
+
+/** The group's nodes as WGSL lines `let t0 = ...`, and the functions they call. */
+function expressions(group: FusedGroup): { readonly lines: readonly string[]; readonly functions: string } {
+  const names = new Map(group.inputs.map((input, position) => [input, `v${position}`]));
+  const inside = new Set(group.nodes);
+  const reference = (tensor: Tensor): string => {
+    if (tensor.node.source?.kind === "literal") return `T(${literal(tensor.node.source.value)})`;
+    if (inside.has(tensor.node)) return `t${group.nodes.indexOf(tensor.node)}`;
+    const name = names.get(tensor);
+    if (!name) throw new GraphError(`fusion: ${tensor.toString()} is neither inside the group nor one of its inputs.`);
+    return name;
+  };
+  const functions = new Set<string>();
+  const lines = group.nodes.flatMap((node, position) => {
+    if (node.op?.lower.kind !== "elementwise") return [];
+    if (node.op.lower.functions !== undefined) functions.add(node.op.lower.functions);
+    return [`let t${position} = ${node.op.lower.expression(node.inputs.map(reference), node.attributes as never)};`];
+  });
+  return { lines, functions: [...functions].join("\n") };
+}
+
 function nameOf(group: FusedGroup): string {
   const names = group.nodes.map((node) => node.op?.name ?? "");
   return names.length <= 4 ? names.join("+") : `${names.slice(0, 3).join("+")}+${names.length - 3} more`;
-}
-
-/** Whether an input has every element of the output, in the same order. */
-function isWhole(strides: readonly number[], dims: Shape): boolean {
-  const whole = stridesOf(dims);
-  return strides.every((stride, axis) => stride === whole[axis] || dims[axis] === 1);
-}
-
-/** Merges neighbouring output axes that every input walks as one; a broadcast axis has stride 0. */
-function mergeAxes(shape: Shape, inputs: readonly Shape[]): { dims: number[]; strides: number[][] } {
-  const full = inputs.map((input) => {
-    const own = stridesOf(input);
-    return shape.map((_, axis) => {
-      const k = axis - shape.length + input.length;
-      return k < 0 || input[k] === 1 ? 0 : (own[k] ?? 0);
-    });
-  });
-  const dims: number[] = [];
-  const strides: number[][] = inputs.map(() => []);
-  shape.forEach((n, axis) => {
-    if (n === 1) return;
-    const last = dims.length - 1;
-    const joins = last >= 0 && full.every((own, input) => strides[input]?.[last] === (own[axis] ?? 0) * n);
-    if (joins) dims[last] = (dims[last] ?? 1) * n;
-    else dims.push(n);
-    strides.forEach((own, input) => {
-      own[dims.length - 1] = full[input]?.[axis] ?? 0;
-    });
-  });
-  if (dims.length === 0) {
-    dims.push(1);
-    for (const own of strides) own.push(0);
-  }
-  return { dims, strides };
 }
 
 function evaluate(group: FusedGroup, arrays: Arrays): Float64Array {

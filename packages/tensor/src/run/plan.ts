@@ -144,7 +144,7 @@ class Planner {
     this.#steps.forEach((step, position) => {
       if (step.kind === "view") this.#view(step.node);
       else if (step.kind === "op") this.#op(step.node, position);
-      else this.#launch(sequenceOf(elementwiseKernel(step)), step.nodes.at(-1), {
+      else this.#launch(sequenceOf(elementwiseKernel(step, this.target)), step.nodes.at(-1), {
         ...Object.fromEntries(step.inputs.map((input, i) => [`x${i}`, this.#storage(input)])),
         y: this.#create(step.output),
       });
