@@ -40,7 +40,7 @@ export { gatherRows } from "./gather/gather.js";
 export { scatterAddRows } from "./gather/scatter-add.js";
 export type { GatherShape } from "./gather/reference.js";
 export { attention } from "./attention/attention.js";
-export type { AttentionOptions, AttentionShape } from "./attention/shape.js";
+export type { AdditiveMask, AttentionOptions, AttentionShape } from "./attention/shape.js";
 export { copy } from "./copy/copy.js";
 export { fill } from "./copy/fill.js";
 export { pad } from "./copy/pad.js";
