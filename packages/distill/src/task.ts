@@ -38,9 +38,9 @@ export function distillTask({ config, anchors, batches, lanes, loss, dropout, im
     trace: (graph, key) => {
       const seen = graph.scope("teacher", () => teacherModel.forward(teacherInputs(graph, teacher.config, lanes), { memory: teacherQueues }));
       const made = graph.scope("student", () => student.forward(studentInputs(graph, config, lanes), { memory, context: trainingContext(dropout, key) }));
-      const own = objective(made, studentTargets(graph, lanes));
+      const own = graph.scope("loss", () => objective(made, studentTargets(graph, lanes)));
       if (Object.values(weights).every((weight) => weight === 0)) return { loss: own.total, terms: own.terms };
-      const distilled = distillationLoss(student, made, seen, weights);
+      const distilled = graph.scope("loss", () => distillationLoss(student, made, seen, weights));
       return { loss: add(own.total, distilled.total), terms: { ...own.terms, ...distilled.terms } };
     },
   };

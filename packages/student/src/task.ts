@@ -40,7 +40,7 @@ export function studentTask({ config, anchors, batches, lanes, loss, dropout, im
     batches: streamSource(batches, { more: images.inputs }),
     trace: (graph, key) => {
       const outputs = student.forward(studentInputs(graph, config, lanes), { memory, context: trainingContext(dropout, key) });
-      const { total, terms } = objective(outputs, studentTargets(graph, lanes));
+      const { total, terms } = graph.scope("loss", () => objective(outputs, studentTargets(graph, lanes)));
       return { loss: total, terms };
     },
   };

@@ -38,7 +38,7 @@ export function teacherTask({ config, anchors, batches, lanes, loss, dropout, au
     trace: (graph, key) => {
       const context = { training: true, dropout: dropout > 0 ? { rate: dropout, key } : null };
       const outputs = teacher.forward(teacherInputs(graph, config, lanes), { memory, context });
-      const { total, terms } = objective(outputs, teacherTargets(graph, config, lanes));
+      const { total, terms } = graph.scope("loss", () => objective(outputs, teacherTargets(graph, config, lanes)));
       return { loss: total, terms };
     },
   };
