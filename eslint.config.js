@@ -44,8 +44,8 @@ export default tseslint.config(
     },
   },
   {
-    // What only tests and benchmarks load may use the tools.
-    files: ["**/*.test.ts", "**/*.fixture.ts", "**/src/**/testing/**/*.ts", "packages/*/bench/**/*.ts"],
+    // What only tests load may use the tools.
+    files: ["**/*.test.ts", "**/*.fixture.ts", "**/src/**/testing/**/*.ts"],
     rules: { "@nx/enforce-module-boundaries": moduleBoundaries(["tool"]), "no-console": "off" },
   },
   {

@@ -1,5 +1,6 @@
 import type { Kernel } from "@distilldrive/kernels";
-import { openBenchDevice } from "./adapter.js";
+import { recordTuning, tune, tuningOf, type TuningTable, withTuning } from "@distilldrive/tensor";
+import { type BenchDevice, openBenchDevice } from "./adapter.js";
 import { type Ceilings, measureCeilings } from "./ceilings.js";
 import { type ContestEvent, holdContest, nameOf } from "./contest.js";
 import { BenchError } from "./errors.js";
@@ -31,6 +32,8 @@ export interface BenchOptions extends PlanOptions {
   readonly sampleMs?: number;
   /** Also measure how the step time of block and teacher grows; true for the standard sizes. */
   readonly sweep?: boolean | SweepSizes;
+  /** First measure which of our kernels are the fastest for these rows on this adapter, as `distilldrive tune` does for a model. Default: what the rules choose. */
+  readonly tune?: boolean;
   /** Told what is being measured. */
   readonly progress?: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -101,7 +104,7 @@ async function measureAll(kernels: readonly UserKernel[], options: BenchOptions)
       const listen = listenTo(`${DISTILLDRIVE} and ${peer}`, own);
       const { problems, directions, only, block, preset, batch } = options;
       const plan = Object.fromEntries(Object.entries({ suite: options.suite, problems, directions, only, block, preset, batch }).filter(([, value]) => value !== undefined)) as PlanOptions;
-      await measurePair({ peer, plan, measure, references: references.folder }, (event) => {
+      await measurePair({ peer, plan, measure, references: references.folder, ...(alone.tuning ? { tuning: alone.tuning } : {}) }, (event) => {
         if (event.kind === "opened") {
           if (event.remark !== "") method.push(`${peer}: ${event.remark}`);
         } else if (event.kind !== "done" && event.kind !== "broken") listen(event);
@@ -117,7 +120,7 @@ async function measureAll(kernels: readonly UserKernel[], options: BenchOptions)
       remarks,
       steps: alone.steps,
       sweep: alone.sweep,
-      method: [...methodOf(measure, peers), ...method],
+      method: [...methodOf(measure, peers), alone.tuning ? "Our kernels are those that tuning for these rows on this adapter chose." : "Our kernels are those the rules choose for this class of adapter, not tuned.", ...method],
     };
   } finally {
     await references.remove();
@@ -136,6 +139,7 @@ interface MeasuredHere {
   readonly ceilings: Ceilings;
   readonly steps: readonly StepDetails[];
   readonly sweep: readonly SweepPoint[];
+  readonly tuning: TuningTable | undefined;
 }
 
 /** What is measured in this process: ceilings, users' kernels, whole steps and the sweep. */
@@ -151,15 +155,28 @@ async function measureHere(
   try {
     progress("ceilings");
     const ceilings = await measureCeilings(device.gpu, measure.runs);
-    const library = distilldriveLibrary(device, ownVersion());
+    const tuning = options.tune === true ? await tuneRows(opened, options) : undefined;
+    const library = distilldriveLibrary(tuning ? withTuning(device, tuningOf(tuning)) : device, ownVersion());
     const users = kernels.map((kernel) => ({ kernel, library: userLibrary(device.gpu, device.target, kernel) }));
     await contest(library, users, device.target);
     const steps = await detailsOf(library, options, measure.runs);
     const points = sweep === false ? [] : await measureSweep(library, sweep === true ? standardSweep : sweep, measure, progress);
-    return { adapter, ceilings, steps, sweep: points };
+    return { adapter, ceilings, steps, sweep: points, tuning };
   } finally {
     device.close();
   }
+}
+
+/** Plans every row to learn which kernels there are to choose from, and measures them. */
+async function tuneRows({ device }: BenchDevice, options: BenchOptions): Promise<TuningTable> {
+  const { progress = () => undefined, signal } = options;
+  const recorder = recordTuning();
+  const recording = distilldriveLibrary(withTuning(device, recorder), ownVersion());
+  for (const row of await measurables(options, recording)) {
+    progress(`planning  ${nameOf(row.row)}`);
+    (await row.prepare(recording, row.values()))?.dispose();
+  }
+  return tune(device, recorder, {}, { ...(signal ? { signal } : {}), onMeasured: (key, { candidate }, done, total) => progress(`tuning  ${done}/${total}  ${key}  ${candidate}`) });
 }
 
 async function detailsOf(library: Library, options: BenchOptions, runs: number): Promise<StepDetails[]> {

@@ -75,6 +75,6 @@ async function check(measurable: Measurable, library: Library, values: Values, r
 }
 
 function firstLines(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = cause instanceof Error && cause.message !== "" ? cause.message : String(cause);
   return text.split("\n").slice(0, 3).join(" ").slice(0, 400);
 }

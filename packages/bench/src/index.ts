@@ -17,4 +17,4 @@ export type { Case, SuiteName } from "./suites.js";
 export type { SweepPoint, SweepSizes } from "./sweep.js";
 export type { BenchReport, Comparison, Remark, Row } from "./table.js";
 export { defineKernel } from "./user-kernel.js";
-export type { UserKernel } from "./user-kernel.js";
+export type { ProblemOf, UserKernel } from "./user-kernel.js";

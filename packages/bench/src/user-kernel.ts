@@ -4,6 +4,9 @@ import type { Library, Prepared } from "./libraries/library.js";
 import { definitionOf } from "./problems/index.js";
 import { type Direction, elements, type KernelName, type Problem, type Values } from "./problems/problem.js";
 
+/** The problems a kernel's name stands for. */
+export type ProblemOf<Op extends KernelName> = { readonly [Each in Problem as Each["op"]]: Each }[Op];
+
 /** A kernel of one's own for rows of the suite `kernels`. */
 export interface UserKernel<Op extends KernelName = KernelName> {
   /** As in the table. */
@@ -16,7 +19,7 @@ export interface UserKernel<Op extends KernelName = KernelName> {
    * inputs, `out`, and for forward+backward `dout` and `d<input>`.
    * @returns undefined for problems it is not made for
    */
-  build(problem: Extract<Problem, { readonly op: Op }>, target: KernelTarget): Kernel | KernelSequence | undefined;
+  build(problem: ProblemOf<Op>, target: KernelTarget): Kernel | KernelSequence | undefined;
 }
 
 /** A kernel of one's own, with its problem typed by the kernel's name. */

@@ -1,4 +1,5 @@
 /** The process in which ours and one peer are measured: told what to do by its parent, it answers with events. */
+import { tuningOf, type TuningTable, withTuning } from "@distilldrive/tensor";
 import { openBenchDevice } from "./adapter.js";
 import { type ContestEvent, holdContest } from "./contest.js";
 import { distilldriveLibrary } from "./libraries/distilldrive.js";
@@ -16,6 +17,8 @@ export interface WorkerTask {
   readonly measure: MeasureOptions;
   /** Folder of the references the processes of a run share. */
   readonly references: string;
+  /** Choices among our kernels; without it the rules choose. */
+  readonly tuning?: TuningTable;
 }
 
 /** What a worker tells its parent. */
@@ -31,9 +34,9 @@ process.once("message", (task: WorkerTask) => {
     .then(() => process.exit(0));
 });
 
-async function work({ peer, plan, measure, references }: WorkerTask): Promise<void> {
+async function work({ peer, plan, measure, references, tuning }: WorkerTask): Promise<void> {
   const opened = await openBenchDevice();
-  const own = distilldriveLibrary(opened.device, ownVersion());
+  const own = distilldriveLibrary(tuning ? withTuning(opened.device, tuningOf(tuning)) : opened.device, ownVersion());
   const library = await openPeer(peer, opened);
   await tell({ kind: "opened", remark: library.remark ?? "" });
   const rows = await measurables(plan, own);

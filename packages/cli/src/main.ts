@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from "commander";
 import { type Context, describeCommand, type ExitStatus, writeJson } from "./command.js";
+import { benchCommand } from "./commands/bench.js";
 import { dataCommand } from "./commands/data.js";
 import { demoCommand } from "./commands/demo.js";
 import { doctorCommand } from "./commands/doctor.js";
@@ -12,7 +13,7 @@ import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, tuneCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, benchCommand, tuneCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

@@ -2,7 +2,7 @@ import {
   add, attention, buffer, compile, conv1d, conv2d, createStore, type Device, Graph, gradients, klDivergence, layerNorm, matmul, mul, relu, softmax, sum, type Tensor, type Variable,
 } from "@distilldrive/tensor";
 import { definitionOf } from "../problems/index.js";
-import type { Problem } from "../problems/problem.js";
+import type { Direction, Problem, Values } from "../problems/problem.js";
 import { layerNormEps } from "../problems/rows.js";
 import { DISTILLDRIVE } from "../table.js";
 import { distilldriveBlock } from "./distilldrive-block.js";
@@ -16,25 +16,8 @@ export function distilldriveLibrary(device: Device, version: string): Library {
     device,
     prepareBlock: (problem, values) => distilldriveBlock(device, problem, values),
     prepare: async (problem, direction, values) => {
-      const { inputs, outShape } = definitionOf(problem);
       const graph = new Graph();
-      const variables = new Map<string, Variable>();
-      const lift = (name: string, shape: readonly number[]): Tensor => {
-        const variable = buffer(shape, { kind: "data", data: values[name] ?? [] });
-        variables.set(name, variable);
-        return graph.variable(variable);
-      };
-      const tensors = new Map(inputs.map(({ name, shape }) => [name, lift(name, shape)]));
-      const out = trace(problem, (name) => tensors.get(name) ?? lift(name, []));
-      graph.output("out", out);
-      const names = ["out"];
-      if (direction === "forward+backward") {
-        const wanted = inputs.filter(({ differentiable }) => differentiable).map(({ name }) => name);
-        const loss = sum(mul(out, lift("dout", outShape)));
-        const grads = gradients(loss, wanted.flatMap((name) => tensors.get(name) ?? []));
-        grads.forEach((grad, index) => graph.output(`d${wanted[index] ?? ""}`, grad));
-        names.push(...wanted.map((name) => `d${name}`));
-      }
+      const { variables, names } = traceProblem(graph, problem, direction, values);
       const store = createStore(device, variables, { seed: 1 });
       const program = await compile(device, graph, { store });
       return {
@@ -53,6 +36,26 @@ export function distilldriveLibrary(device: Device, version: string): Library {
       };
     },
   };
+}
+
+/** A problem in a graph: variables for everything it is given, named outputs for its results. */
+export function traceProblem(graph: Graph, problem: Problem, direction: Direction, values: Values): { readonly variables: ReadonlyMap<string, Variable>; readonly names: readonly string[] } {
+  const { inputs, outShape } = definitionOf(problem);
+  const variables = new Map<string, Variable>();
+  const lift = (name: string, shape: readonly number[]): Tensor => {
+    const variable = buffer(shape, { kind: "data", data: values[name] ?? [] });
+    variables.set(name, variable);
+    return graph.variable(variable);
+  };
+  const tensors = new Map(inputs.map(({ name, shape }) => [name, lift(name, shape)]));
+  const out = trace(problem, (name) => tensors.get(name) ?? lift(name, []));
+  graph.output("out", out);
+  if (direction === "forward") return { variables, names: ["out"] };
+  const wanted = inputs.filter(({ differentiable }) => differentiable).map(({ name }) => name);
+  const loss = sum(mul(out, lift("dout", outShape)));
+  const grads = gradients(loss, wanted.flatMap((name) => tensors.get(name) ?? []));
+  grads.forEach((grad, index) => graph.output(`d${wanted[index] ?? ""}`, grad));
+  return { variables, names: ["out", ...wanted.map((name) => `d${name}`)] };
 }
 
 /** The forward pass of a problem as a user of the tensor core writes it. */

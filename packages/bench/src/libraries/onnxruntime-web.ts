@@ -1,4 +1,5 @@
-import type * as Ort from "onnxruntime-web";
+import { bufferUsage } from "@distilldrive/kernels";
+import type * as Ort from "onnxruntime-web/webgpu";
 import { encodeOnnx, type OnnxGraph, type OnnxNode } from "../onnx-model.js";
 import { definitionOf } from "../problems/index.js";
 import type { Problem } from "../problems/problem.js";
@@ -14,13 +15,23 @@ interface Model {
   readonly constants?: OnnxGraph["constants"];
 }
 
-/** onnxruntime-web on its CPU backend, WebAssembly: it has no gradients. */
-export async function onnxLibrary(version: string): Promise<Library> {
-  const ort = await importPeer("onnxruntime-web", "onnxruntime-web", () => import("onnxruntime-web"));
+/**
+ * onnxruntime-web on its WebGPU backend, given our device; tensors stay in GPU buffers. It has no gradients.
+ * @throws PeerError when it is not installed
+ */
+export async function onnxLibrary(version: string, gpu: GPUDevice): Promise<Library> {
+  const ort = await importPeer("onnxruntime-web", "onnxruntime-web", () => import("onnxruntime-web/webgpu"));
+  copySharedMemory(gpu.queue);
+  Object.assign(ort.env.webgpu, { device: gpu });
+  const upload = (data: Float32Array): GPUBuffer => {
+    const buffer = gpu.createBuffer({ size: Math.max(16, Math.ceil(data.byteLength / 16) * 16), usage: bufferUsage.storage | bufferUsage.copyDst | bufferUsage.copySrc });
+    gpu.queue.writeBuffer(buffer, 0, data.buffer, data.byteOffset, data.byteLength);
+    return buffer;
+  };
   return {
     name: "onnxruntime-web",
     version,
-    remark: "runs on its WebAssembly backend, on the CPU; its WebGPU backend does not finish a first run on Dawn in Node. It has no gradients.",
+    remark: "its WebGPU backend, which has no gradients.",
     prepare: async (problem, direction, values) => {
       if (direction !== "forward") return undefined;
       const { inputs, outShape } = definitionOf(problem);
@@ -28,30 +39,55 @@ export async function onnxLibrary(version: string): Promise<Library> {
       const placed = inputs.map(({ name, shape }) => ({ name, ...toLibrary(name, values[name] ?? new Float32Array(0), shape, layouts) }));
       const order = layouts["out"];
       const outputs = [{ name: "out", shape: order ? order.map((axis) => outShape[axis] ?? 1) : outShape }];
-      const session = await ort.InferenceSession.create(encodeOnnx({ nodes, constants, inputs: placed.map(({ name, shape }) => ({ name, shape })), outputs }), { executionProviders: ["wasm"] });
-      const feeds = Object.fromEntries(placed.map(({ name, data, shape }) => [name, new ort.Tensor("float32", data, shape)]));
-      let runs: Promise<Ort.InferenceSession.OnnxValueMapType>[] = [];
+      const model = encodeOnnx({ nodes, constants, inputs: placed.map(({ name, shape }) => ({ name, shape })), outputs });
+      const session = await ort.InferenceSession.create(model, { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" });
+      const buffers = placed.map(({ data }) => upload(data));
+      const feeds = Object.fromEntries(placed.map(({ name, shape }, index) => [name, ort.Tensor.fromGpuBuffer(buffers[index] as GPUBuffer, { dataType: "float32", dims: shape })]));
+      // A session does one run at a time.
+      let runs = 0;
+      let latest: Ort.Tensor | undefined;
+      const drain = async (): Promise<void> => {
+        for (; runs > 0; runs--) {
+          latest?.dispose();
+          latest = (await session.run(feeds))["out"];
+        }
+      };
       return {
         launch: () => {
-          // A session does one run at a time.
-          const before = runs.at(-1) ?? Promise.resolve();
-          runs.push(Promise.resolve(before).then(() => session.run(feeds)));
+          runs++;
         },
         settle: async () => {
-          await Promise.all(runs);
-          runs = runs.slice(-1);
+          await drain();
+          await gpu.queue.onSubmittedWorkDone();
         },
         read: async () => {
-          const result = await runs.at(-1);
-          const data = await result?.["out"]?.getData();
+          const data: unknown = await latest?.getData();
           return { out: fromLibrary("out", data instanceof Float32Array ? data : new Float32Array(0), outShape, layouts) };
         },
         dispose: () => {
-          void session.release();
+          latest?.dispose();
+          for (const buffer of buffers) buffer.destroy();
+          // The session stays: releasing the last one destroys the device, which is ours.
         },
       };
     },
   };
+}
+
+/** The library writes from its WebAssembly memory, which is shared; Dawn's binding for Node takes plain memory only. */
+function copySharedMemory(queue: GPUQueue): void {
+  const original = queue.writeBuffer.bind(queue);
+  const copying: typeof original = (buffer, offset, data, ...range) => {
+    const source = data as ArrayBufferView | ArrayBufferLike;
+    const memory = ArrayBuffer.isView(source) ? source.buffer : source;
+    if (!(memory instanceof SharedArrayBuffer)) {
+      original(buffer, offset, data, ...range);
+      return;
+    }
+    const shared = ArrayBuffer.isView(source) ? new Uint8Array(memory, source.byteOffset, source.byteLength) : new Uint8Array(memory);
+    original(buffer, offset, new Uint8Array(shared), ...range);
+  };
+  Object.defineProperty(queue, "writeBuffer", { value: copying, configurable: true });
 }
 
 function integers(name: string, values: readonly number[]): NonNullable<OnnxGraph["constants"]>[number] {

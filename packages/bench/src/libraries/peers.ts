@@ -25,6 +25,6 @@ export async function openPeer(name: PeerName, { device }: BenchDevice): Promise
     case "jax-js-wasm":
       return jaxLibrary("wasm", version, undefined);
     case "onnxruntime-web":
-      return onnxLibrary(version);
+      return onnxLibrary(version, device.gpu);
   }
 }

@@ -1,4 +1,5 @@
 import { nameOf } from "../contest.js";
+import { peerNames } from "../libraries/import-peer.js";
 import { type BenchReport, type Comparison, DISTILLDRIVE, type Row, sameCase } from "../table.js";
 
 /** A number with three significant digits, as short as it gets. */
@@ -43,13 +44,15 @@ export function formatReport(report: BenchReport): string {
     `ceilings  ${short(ceilings.fmaGflops)} GFLOP/s (multiply-add), ${short(ceilings.copyGBps)} GB/s (copy)`,
     "",
   ];
-  const shown = rows.filter(({ library }) => library === DISTILLDRIVE);
+  // Peers stand as ratios in our lines; a user's own kernels have lines of their own.
+  const peers: readonly string[] = peerNames;
+  const shown = rows.filter(({ library }) => !peers.includes(library));
   const cells = shown.map((row) => {
     const percent = percentOfCeilings(row, report);
-    const ratios = comparisons.filter((comparison) => sameCase(comparison, row)).map(({ peer, speedup }) => `${short(speedup)}x ${peer}`);
-    return [nameOf(row), `${short(row.medianMs)} ms`, `${short(row.gflops)} GFLOP/s`, `${short(percent.fma)} %`, `${short(row.gbps)} GB/s`, `${short(percent.copy)} %`, `err ${row.maxRelError.toExponential(0)}`, ratios.join("  ")];
+    const ratios = row.library === DISTILLDRIVE ? comparisons.filter((comparison) => sameCase(comparison, row)).map(({ peer, speedup }) => `${short(speedup)}x ${peer}`) : [];
+    return [nameOf(row), row.library, `${short(row.medianMs)} ms`, `${short(row.gflops)} GFLOP/s`, `${short(percent.fma)} %`, `${short(row.gbps)} GB/s`, `${short(percent.copy)} %`, `err ${row.maxRelError.toExponential(0)}`, ratios.join("  ")];
   });
-  if (cells.length > 0) lines.push(...table(["", "median", "arithmetic", "of FMA", "memory", "of copy", "", ""], cells), "");
+  if (cells.length > 0) lines.push(...table(["", "library", "median", "arithmetic", "of FMA", "memory", "of copy", "", ""], cells), "");
   if (comparisons.length > 0) {
     lines.push("geometric means, times a peer's time over ours");
     lines.push(...table(["", "", "", ""], summaries(comparisons).map(({ kernel, direction, peer, rows: count, speedup }) => [`${kernel} ${direction}`, peer, `${short(speedup)}x`, `${count} ${count === 1 ? "row" : "rows"}`])).slice(1), "");
