@@ -17,6 +17,9 @@ export interface MeasureOptions {
   readonly turn?: number;
 }
 
+/** Candidates that took so many times as long as the best at their second run are not run again. */
+const hopeless = 4;
+
 /** A sequence with memory of its own, ready to run again and again. */
 interface Contestant {
   readonly name: string;
@@ -37,14 +40,18 @@ export async function measureCandidates(device: GPUDevice, candidates: readonly 
     if (contestant) ready.push(contestant);
   }
   try {
-    const turns: { readonly contestant: Contestant; readonly repeats: number; readonly times: number[] }[] = [];
+    const turns: { readonly contestant: Contestant; readonly once: number; readonly times: number[] }[] = [];
     for (const contestant of ready) {
       await contestant.run(1);
-      const once = Math.max(1e-3, await contestant.run(1));
-      turns.push({ contestant, repeats: Math.min(256, Math.max(1, Math.ceil(turn / once))), times: [] });
+      turns.push({ contestant, once: Math.max(1e-3, await contestant.run(1)), times: [] });
     }
+    const best = Math.min(...turns.map(({ once }) => once));
     for (let round = 0; round < rounds; round++) {
-      for (const { contestant, repeats, times } of turns) times.push((await contestant.run(repeats)) / repeats);
+      for (const { contestant, once, times } of turns) {
+        const repeats = Math.min(256, Math.max(1, Math.ceil(turn / once)));
+        if (once > hopeless * best) times.push(once);
+        else times.push((await contestant.run(repeats)) / repeats);
+      }
     }
     return turns
       .map(({ contestant, times }) => ({ candidate: contestant.name, milliseconds: times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0 }))

@@ -64,8 +64,9 @@ function record(recorder: TuningRecorder, resolved: ReturnType<typeof resolveSet
   const frozen = teacher?.task === "teacher" ? { config: teacher.model, anchors, values: new Map() } : null;
   const built = buildTask(resolved, { train: scenes, val: [] }, [], anchors, frozen, device);
   try {
-    const { graph } = traceTraining(built.task, resolved.settings.optimizer, resolved.settings.logEvery);
-    planProgram(graph, withTuning(device, recorder).target);
+    const { optimizer, logEvery, precision } = resolved.settings;
+    const { graph } = traceTraining(built.task, optimizer, logEvery, precision);
+    planProgram(graph, withTuning(device, recorder).target, { precision: precision.storage });
   } finally {
     built.release();
   }
