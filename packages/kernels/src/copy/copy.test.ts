@@ -37,7 +37,7 @@ describe("copies [gpu]", () => {
           expect([...back("y")]).toEqual([...x]);
         }
       }),
-      lawRuns({ runs: 12, name: "slice and pad" }),
+      lawRuns({ runs: 100, name: "slice and pad" }),
     );
   });
 
@@ -70,7 +70,7 @@ describe("copies [gpu]", () => {
         const back = stridedCopy({ shape, srcStrides: spread, srcOffset: offset, srcLength: span + 2, dstStrides: contiguousStrides(shape), dstOffset: 0, dstLength: elementsOf(shape) }, targetOf(own));
         await expectAgreement(own, back, { x: uniformData(span + 2, seed + 1) }, {}, { shape, seed });
       }),
-      lawRuns({ runs: 20, name: "strided copy" }),
+      lawRuns({ runs: 100, name: "strided copy" }),
     );
   });
 
@@ -87,7 +87,7 @@ describe("copies [gpu]", () => {
         const apart = await expectAgreement(own, split(shape, targetOf(own)), { x: Float32Array.from(joined("y")) }, {}, { shape, seed });
         parts.forEach((_, number) => expect([...apart(`y${number}`)]).toEqual([...(inputs[`x${number}`] ?? [])]));
       }),
-      lawRuns({ runs: 8, name: "concat and split" }),
+      lawRuns({ runs: 100, name: "concat and split" }),
     );
     const many = { outer: 1, widths: Array.from({ length: 60 }, () => 1) };
     expect(concat(many, portableTarget).kernels.length).toBe(9 + 2 + 1);

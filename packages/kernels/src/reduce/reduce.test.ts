@@ -28,7 +28,7 @@ describe("reduce [gpu]", () => {
           await expectAgreement(own, reduce({ kind, outer, n, inner }, target), { x }, { y: kind === "max" || kind === "min" ? exact : f32Reduce(n, 2) }, { shape: [outer, n, inner], seed });
         }
       }),
-      lawRuns({ runs: 24, name: "reduce" }),
+      lawRuns({ runs: 100, name: "reduce" }),
     );
   });
 

@@ -63,7 +63,7 @@ describe("softmax gradients", () => {
           backward: (dy) => softmaxBackwardReference(shape, { y, dy }).dx,
         });
       }),
-      lawRuns({ runs: 30, name: "softmax gradient" }),
+      lawRuns({ runs: 100, name: "softmax gradient" }),
     );
   });
 });
