@@ -3,9 +3,10 @@ import { sizeBucket } from "../tuning.js";
 import { rowStatistics } from "./row-statistics.js";
 import { rowsBackward, rowsForward } from "./rows.js";
 import { attentionTensors, type AttentionShape } from "./shape.js";
+import { mostShortKeys, shortKeysBackward } from "./short-keys.js";
 import { tileKeyGradient, tileQueryGradient } from "./tile-backward.js";
 import { tileForward } from "./tile-forward.js";
-import { tileLanes, tileName, type TileSize } from "./tile.js";
+import { hasSubgroups, tileLanes, tileName, type TileSize } from "./tile.js";
 import { workgroupForward, workgroupKeyGradient, workgroupQueryGradient } from "./workgroup.js";
 
 /** Ordered so that the rules' choice comes first; never empty. */
@@ -57,9 +58,16 @@ export function backwardCandidates(shape: AttentionShape, target: KernelTarget):
   });
   const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsBackward(shape)) };
   const ruled = tile("tiles", tileFor(shape.queries, shape.keys, additive, target), tileFor(shape.keys, shape.queries, additive, target));
-  const fits = rowsBackward(shape).bindings.length <= target.limits.maxStorageBuffersPerShaderStage;
-  const others = [...tiles.map((size) => tile(tileName(size), size, size)), ...(fits ? [rows] : [])];
-  return withFirst(shape.queries < fewQueries && fits ? rows : ruled, [ruled, ...others]);
+  const short: Candidate = { name: "short", build: () => shortKeysBackward(shape, target) };
+  const { maxStorageBuffersPerShaderStage: most } = target.limits;
+  // At most 13 buffers: with fewer to be had, three kernels that bind less.
+  const others = [
+    ...(most >= 13 && shape.keys <= mostShortKeys && hasSubgroups(target) ? [short] : []),
+    ...tiles.map((size) => tile(tileName(size), size, size)),
+    ...(most >= 13 ? [rows] : []),
+  ];
+  const preferred = others.find(({ name }) => name === (shape.queries < fewQueries ? "rows" : "short")) ?? ruled;
+  return withFirst(preferred, [ruled, ...others]);
 }
 
 function workgroupBackward(shape: AttentionShape, target: KernelTarget): KernelSequence {

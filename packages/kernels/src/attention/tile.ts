@@ -74,9 +74,14 @@ export function widthsOf({ dim, valueDim }: AttentionShape): { readonly declare:
   };
 }
 
+/** Whether kernels may use subgroup operations: the size is fixed and one that was tried. */
+export function hasSubgroups(target: KernelTarget): boolean {
+  return subgroupSizes.includes(target.subgroupSize);
+}
+
 /** Lanes that {@link tileOf} spreads own rows over. */
 export function tileLanes(target: KernelTarget): number {
-  return subgroupSizes.includes(target.subgroupSize) ? target.subgroupSize : 8;
+  return hasSubgroups(target) ? target.subgroupSize : 8;
 }
 
 /**
@@ -87,7 +92,7 @@ export function tileLanes(target: KernelTarget): number {
 export function tileOf(size: TileSize, target: KernelTarget): Tile {
   const { own: C, other: R } = size;
   const lanes = tileLanes(target);
-  const subgroups = subgroupSizes.includes(target.subgroupSize);
+  const subgroups = hasSubgroups(target);
   const list = (count: number, line: (i: number) => string, separator = "\n"): string => Array.from({ length: count }, (_, i) => line(i)).join(separator);
   const groups = Math.ceil(R / lanes);
   const group = (r: number): number => Math.floor(r / lanes);
