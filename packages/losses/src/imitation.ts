@@ -1,7 +1,9 @@
-import { add, cumsum, gather, max, maximum, mul, reshape, sigmoidFocalLoss, sum, type Tensor } from "@distilldrive/tensor";
+import { add, cumsum, gather, max, maximum, mul, reshape, sigmoidFocalLoss, sum, type Operand, type Tensor } from "@distilldrive/tensor";
 import { softLabelLoss } from "./classification.js";
-import { nearestMode, PAPER_LABELS, softLabels, type SoftLabelOptions } from "./nearest-mode.js";
+import { type NearestMode, nearestMode, PAPER_LABELS, softLabels, type SoftLabelOptions } from "./nearest-mode.js";
 import { F32_EPSILON, l1, maskedL1, type Normaliser, summedL1 } from "./regression.js";
+import { type ActionValues, reinforcement } from "./reinforcement.js";
+import type { RewardName } from "./rewards.js";
 
 /** Weights and variants of the {@link imitation} loss. */
 export interface ImitationWeights {
@@ -17,6 +19,8 @@ export interface ImitationWeights {
   readonly motionClassification?: number;
   /** Agents: regression, default 0.2 as published; 0 switches it off. */
   readonly motionRegression?: number;
+  /** Reinforcement, where the planner has action values; default 1 as published; 0 switches it off. */
+  readonly reinforcement?: number;
   /** Labels of the modes: soft (KL, S-eq. 8) or the nearest one only (focal loss); default "soft". */
   readonly labels?: "soft" | "label";
   /** Default PAPER_LABELS. */
@@ -43,6 +47,8 @@ export interface ImitationOutputs {
     /** [B, N, M, T, 2] m, displacements */
     readonly deltas: Tensor;
   } | null;
+  /** Networks and learned weights of the reinforcement; none without */
+  readonly actionValues?: (ActionValues & { readonly reward_weight: Operand; readonly terms: readonly RewardName[] }) | null;
 }
 
 /** What the expert and the agents did. */
@@ -59,6 +65,8 @@ export interface ImitationTargets {
   readonly futureDisplacement?: Tensor;
   /** [B, N, T] 1 where known */
   readonly futureMask?: Tensor;
+  /** [B, N, 9] x, y, z, length, width, height (m), yaw (rad), vx, vy; needed for the collision reward */
+  readonly boxes?: Tensor;
 }
 
 /** A weighted sum of named terms. */
@@ -93,6 +101,10 @@ export interface PlanningTerms {
   readonly regression: () => Tensor;
   readonly status: () => Tensor;
   readonly classification: () => Tensor;
+  /** [B, 10] predicted status of the nearest mode, or of the mean instance */
+  readonly predictedStatus: () => Tensor;
+  /** The true command's modes against the expert. */
+  readonly nearest: NearestMode;
 }
 
 /**
@@ -107,17 +119,19 @@ export function planningTerms(plan: ImitationOutputs["plan"], targets: Imitation
   const logits = modesOfCommand(plan.logits, targets.command, modes);
   const anyKnown = max(targets.egoFutureMask, { axis: 1 });
   const soft = softLabels(nearest.distance, options.softLabels ?? PAPER_LABELS);
+  const predictedStatus = (): Tensor => {
+    if (plan.status.at(1) === 1) return reshape(plan.status, [lanes, 10]);
+    return reshape(gather(modesOfCommand(plan.status, targets.command, modes), reshape(nearest.index, [lanes, 1]), { batchDims: 1 }), [lanes, 10]);
+  };
   return {
     regression: () => maskedL1(nearest.best, targets.egoFuture, targets.egoFutureMask, options.normaliser),
-    status: () => {
-      if (plan.status.at(1) === 1) return l1(reshape(plan.status, [lanes, 10]), targets.egoStatus);
-      const own = gather(modesOfCommand(plan.status, targets.command, modes), reshape(nearest.index, [lanes, 1]), { batchDims: 1 });
-      return l1(reshape(own, [lanes, 10]), targets.egoStatus);
-    },
+    status: () => l1(predictedStatus(), targets.egoStatus),
     classification: () =>
       options.labels === "label"
         ? sigmoidFocalLoss(logits, nearest.index, { weight: anyKnown })
         : softLabelLoss(logits, soft, anyKnown),
+    predictedStatus,
+    nearest,
   };
 }
 
@@ -162,13 +176,31 @@ export function imitation(weights: ImitationWeights, modes = 6): (outputs: Imita
   return (outputs, targets) => {
     const plan = planningTerms(outputs.plan, targets, modes, weights);
     const { reference } = outputs.plan;
-    const { futureDisplacement, futureMask } = targets;
+    const { futureDisplacement, futureMask, boxes } = targets;
+    const { actionValues } = outputs;
     const motion = outputs.motion && futureDisplacement && futureMask ? motionTerms(outputs.motion, futureDisplacement, futureMask) : null;
     return weightedSum({
       planRegression: [weights.regression, plan.regression],
       planStatus: [weights.status, plan.status],
       planClassification: [weights.classification, plan.classification],
       ...(reference ? { planReference: [weights.reference ?? weights.regression, (): Tensor => referenceTerm(reference, targets, weights.normaliser)] as const } : {}),
+      ...(actionValues
+        ? {
+            planReinforcement: [
+              weights.reinforcement ?? 1,
+              (): Tensor => {
+                const scene = {
+                  status: plan.predictedStatus(),
+                  expertStatus: targets.egoStatus,
+                  path: plan.nearest.best,
+                  expertPath: targets.egoFuture,
+                  agents: boxes && futureDisplacement && futureMask ? { box: boxes, displacement: futureDisplacement, mask: futureMask } : null,
+                };
+                return reinforcement(actionValues, actionValues.reward_weight, scene, targets.command, actionValues).loss;
+              },
+            ] as const,
+          }
+        : {}),
       ...(motion
         ? {
             motionClassification: [motionClassification, motion.classification] as const,

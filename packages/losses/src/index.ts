@@ -7,3 +7,10 @@ export { imitation, modesOfCommand, motionTerms, planningTerms, weightedSum } fr
 export type { ImitationOutputs, ImitationTargets, ImitationWeights, LossTerms, PlanningTerms } from "./imitation.js";
 export { distillation, distillClassification, PUBLISHED_DISTILLATION } from "./distillation.js";
 export type { Distillable, DistillationWeights } from "./distillation.js";
+export { PAPER_REWARDS, PUBLISHED_REWARDS, REWARDS } from "./rewards.js";
+export { consistencyReward, endReward, meanReward, speedReward, startReward, statusReward } from "./rewards.js";
+export type { RewardName } from "./rewards.js";
+export type { Reward, RewardAgents, RewardScene } from "./reward-scene.js";
+export { collisionReward } from "./collision-reward.js";
+export { reinforcement } from "./reinforcement.js";
+export type { ActionValues, Reinforcement, ReinforcementOptions } from "./reinforcement.js";

@@ -54,7 +54,7 @@ export { planReference } from "./planner/plan-reference.js";
 export type { PlanReference, PlanReferenceConfig, PlanReferenceKind } from "./planner/plan-reference.js";
 export { planner, plannerMemory } from "./planner/planner.js";
 export type { Planner, PlannerAnchors, PlannerConfig, PlannerMemoryOptions } from "./planner/planner.js";
-export type { AgentInstances, PlannerMemory, PlannerOutput, PlannerScene, PlanPrediction } from "./planner/types.js";
+export type { AgentInstances, PlannerMemory, PlannerOutput, PlannerScene, PlannerSteps, PlanPrediction } from "./planner/types.js";
 
 export { distributionModule } from "./generative/distribution-module.js";
 export type { DistributionConfig, DistributionModule, Gaussian } from "./generative/distribution-module.js";
@@ -71,3 +71,6 @@ export type { GroundBox } from "./inference/boxes-meet.js";
 
 export { egoStatusMlp } from "./baselines/ego-status-mlp.js";
 export type { EgoStatusMlp, EgoStatusMlpConfig } from "./baselines/ego-status-mlp.js";
+
+export { actionValueModel, actionValueNetwork } from "./reinforcement/action-values.js";
+export type { ActionValueModel, ActionValueNetwork } from "./reinforcement/action-values.js";

@@ -1,3 +1,4 @@
+import { PUBLISHED_REWARDS, type RewardName } from "@distilldrive/losses";
 import { type DecoderOperation, type PlannerConfig, type PlanReferenceKind, PUBLISHED_DECODER } from "@distilldrive/nn";
 
 /** Sizes and options of a teacher. */
@@ -31,6 +32,14 @@ export interface TeacherConfig {
   readonly status: "perMode" | "mean";
   /** s that agents' displacements are divided by to get velocities, default 0.5; published 0.1 (fact T10). */
   readonly velocityInterval: number;
+  /** Map slots the planner sees: those with lines ("lines", default), or, as published, the empty ones ("padding", fact T1). */
+  readonly mapSlots: "lines" | "padding";
+  /** s, a longer gap between frames empties the agents' queue, default 2; published: never, agents rely on their ids (fact T15). */
+  readonly agentMaxGap: number;
+  /** Forward velocity in the ego anchor: "zero" (default, published stage 0) or "previousStatus" (published stage 2, fact T2). */
+  readonly egoVelocity: "zero" | "previousStatus";
+  /** Rewards of the reinforcement, in the order of their learned weights; none: no reinforcement. */
+  readonly rewards: readonly RewardName[];
   /** m added to the length a line segment is divided by to get its direction, default 0; published 1 (fact T11). */
   readonly directionOffset: number;
 }
@@ -44,7 +53,34 @@ const OPTIONS = {
   status: "perMode",
   velocityInterval: 0.5,
   directionOffset: 0,
-} as const;
+  mapSlots: "lines",
+  agentMaxGap: 2,
+  egoVelocity: "zero",
+  rewards: [],
+} as const satisfies Partial<TeacherConfig>;
+
+/**
+ * The two behaviours (`compat`): what the paper means, and the published code with its faults, so that its checkpoints
+ * reproduce. Spread one over a preset.
+ */
+export const TEACHER_COMPAT = {
+  intended: { velocityInterval: 0.5, directionOffset: 0, mapSlots: "lines", agentMaxGap: 2 },
+  published: {
+    agentInput: "future",
+    egoInput: "none",
+    planReference: "none",
+    status: "perMode",
+    velocityInterval: 0.1,
+    directionOffset: 1,
+    mapSlots: "padding",
+    agentMaxGap: 1e9,
+    egoVelocity: "zero",
+    rewards: PUBLISHED_REWARDS,
+  },
+} as const satisfies Record<string, Partial<TeacherConfig>>;
+
+/** How the published stage 2 runs its frozen teacher, against how stage 0 trained it (fact T2). Spread it behind {@link TEACHER_COMPAT}. */
+export const PUBLISHED_STAGE_2 = { status: "mean", egoVelocity: "previousStatus", rewards: [] } as const satisfies Partial<TeacherConfig>;
 
 /**
  * Sizes by name. `full` has the published ones; `small` and `tiny` shrink channels, heads, layers and slots, nothing else.
@@ -76,6 +112,7 @@ export function plannerConfigOf(config: TeacherConfig): PlannerConfig {
     plan: VOCABULARY.plan,
     motion: VOCABULARY.motion,
     status: config.status,
+    egoVelocity: config.egoVelocity,
     egoInput: config.egoInput,
     planReference: config.planReference,
     egoPastSteps: 4,

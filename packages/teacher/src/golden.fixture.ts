@@ -1,6 +1,6 @@
 import { initialValues, sizeOf, type Variable, variablesOf } from "@distilldrive/tensor";
 import { type NpzArchive, readNpz, sharedPath } from "@distilldrive/testkit";
-import { TEACHER_PRESETS, type TeacherConfig } from "./config.js";
+import { TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig } from "./config.js";
 
 /** Lanes, agent slots and line slots of the golden teacher. */
 export const GOLDEN = { lanes: 2, agents: 20, lines: 8 } as const;
@@ -12,10 +12,9 @@ export const GOLDEN_CONFIG: TeacherConfig = {
   heads: 8,
   maxAgents: GOLDEN.agents,
   maxLines: GOLDEN.lines,
-  egoInput: "none",
-  planReference: "none",
-  velocityInterval: 0.1,
-  directionOffset: 1,
+  ...TEACHER_COMPAT.published,
+  // The `_maskfix` sets.
+  mapSlots: "lines",
 };
 
 /** An archive of the golden folder, or null (with a printed reason) where it is absent. */

@@ -52,6 +52,8 @@ export interface TeacherTargets {
   readonly futureDisplacement: Tensor;
   /** [B, N, 12] */
   readonly futureMask: Tensor;
+  /** [B, N, 9] */
+  readonly boxes: Tensor;
 }
 
 /** Points of a map line. */
@@ -99,5 +101,6 @@ export function teacherTargets(graph: Graph, config: TeacherConfig, lanes: numbe
     egoStatus: graph.input("egoStatus", [lanes, 10]),
     futureDisplacement: graph.input("futureDisplacement", [lanes, config.maxAgents, 12, 2]),
     futureMask: graph.input("futureMask", [lanes, config.maxAgents, 12]),
+    boxes: graph.input("boxes", [lanes, config.maxAgents, 9]),
   };
 }

@@ -1,7 +1,11 @@
+import type { RewardName } from "@distilldrive/losses";
 import {
+  actionValueModel,
+  type ActionValueModel,
   agentEncoder,
   type AgentEncoder,
   anchorFromBox,
+  type EncodedInstances,
   type ForwardContext,
   INFERENCE,
   mapEncoder,
@@ -13,7 +17,7 @@ import {
   type PlannerMemory,
   type PlannerOutput,
 } from "@distilldrive/nn";
-import { concat, slice, type Tensor } from "@distilldrive/tensor";
+import { concat, slice, sub, type Tensor } from "@distilldrive/tensor";
 import { plannerConfigOf, type TeacherConfig, VOCABULARY } from "./config.js";
 import type { TeacherInputs } from "./inputs.js";
 
@@ -25,10 +29,20 @@ export interface ForwardOptions {
   readonly context?: ForwardContext;
 }
 
+/** What the planner and the encoders say. */
+export interface TeacherOutput extends PlannerOutput {
+  readonly agents: EncodedInstances;
+  readonly map: EncodedInstances;
+  /** Networks of the reinforcement, or null without rewards */
+  readonly actionValues: (ActionValueModel & { readonly terms: readonly RewardName[] }) | null;
+}
+
 /** The teacher: a tree of variables, named as published, and what to do with them. */
 export interface Teacher extends Omit<Planner, "run"> {
   readonly agent_encoder: AgentEncoder;
   readonly map_encoder: MapEncoder;
+  /** Reward weights and action values; absent without rewards. */
+  readonly dqn_model?: ActionValueModel;
   readonly config: TeacherConfig;
   /**
    * Plans and predicts for a batch; appends to the graph the inputs live in.
@@ -36,12 +50,12 @@ export interface Teacher extends Omit<Planner, "run"> {
    * @returns plan: logits [B, 18], deltas [B, 18, 6, 2] m, status [B, 18, 10], feature and encoderFeature [B, 18, D];
    *   motion: logits [B, N, 6], deltas [B, N, 6, 12, 2] m
    */
-  readonly forward: (inputs: TeacherInputs, options?: ForwardOptions) => PlannerOutput;
+  readonly forward: (inputs: TeacherInputs, options?: ForwardOptions) => TeacherOutput;
 }
 
 /** Memory of `lanes` streams. Part of a training state, not of the model: a model can run many streams. */
 export function teacherMemory(config: TeacherConfig, lanes: number): PlannerMemory {
-  return plannerMemory(plannerConfigOf(config), lanes, config.maxAgents);
+  return plannerMemory(plannerConfigOf(config), lanes, config.maxAgents, { agentMaxGap: config.agentMaxGap });
 }
 
 /**
@@ -59,9 +73,10 @@ export function createTeacher(config: TeacherConfig, anchors: PlannerAnchors): T
     velocityInterval: config.velocityInterval,
   });
   const map_encoder = mapEncoder({ channels: config.channels, classes: 3, directionOffset: config.directionOffset });
+  const dqn_model = config.rewards.length > 0 ? actionValueModel(config.rewards.length) : null;
   const { run, ...planning } = planner(plannerConfigOf(config), anchors);
 
-  const forward = (inputs: TeacherInputs, { memory = null, context = INFERENCE }: ForwardOptions = {}): PlannerOutput => {
+  const forward = (inputs: TeacherInputs, { memory = null, context = INFERENCE }: ForwardOptions = {}): TeacherOutput => {
     const { graph } = inputs.boxes;
     const history = config.agentInput === "history";
     const inTime = (x: Tensor): Tensor => (history ? newestFirst(x) : x);
@@ -75,19 +90,20 @@ export function createTeacher(config: TeacherConfig, anchors: PlannerAnchors): T
     const map = graph.scope("map_encoder", () =>
       map_encoder({ points: inputs.lines, label: inputs.lineLabels, mask: inputs.lineMask }, context),
     );
-    return run(
+    const planned = run(
       {
         agents: { ...agents, anchor: anchorFromBox(inputs.boxes), kinds: { label: inputs.labels } },
         map,
-        mapPadding: map.padding,
+        mapPadding: config.mapSlots === "padding" ? sub(1, map.padding) : map.padding,
         ego: { status: inputs.egoStatus, past: inputs.egoPast, pastMask: inputs.egoPastMask },
         link: inputs.link,
       },
       memory,
       context,
     );
+    return { ...planned, agents, map, actionValues: dqn_model ? { ...dqn_model, terms: config.rewards } : null };
   };
-  return { agent_encoder, map_encoder, ...planning, config, forward };
+  return { agent_encoder, map_encoder, ...planning, ...(dqn_model ? { dqn_model } : {}), config, forward };
 }
 
 /** Reverses the time axis of [B, N, T, ...], so that the token that is read out is the present one. */

@@ -1,5 +1,5 @@
 import { augmentSchema } from "@distilldrive/datasets";
-import type { DistillationWeights, ImitationWeights } from "@distilldrive/losses";
+import { type DistillationWeights, type ImitationWeights, type RewardName, REWARDS } from "@distilldrive/losses";
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
 import { TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
@@ -34,6 +34,11 @@ export const teacherModelSchema = z.strictObject({
   status: z.enum(["perMode", "mean"]),
   velocityInterval: z.number().positive(),
   directionOffset: z.number().min(0),
+  // Runs older than these settings have none of them.
+  mapSlots: z.enum(["lines", "padding"]).default("lines"),
+  agentMaxGap: z.number().positive().default(2),
+  egoVelocity: z.enum(["zero", "previousStatus"]).default("zero"),
+  rewards: z.array(z.enum(Object.keys(REWARDS) as RewardName[])).default([]),
 }) satisfies z.ZodType<TeacherConfig>;
 
 /** A whole {@link StudentConfig}; fields are described there. */

@@ -53,7 +53,7 @@ export interface Decoder {
   readonly layers: readonly DecoderLayer[];
   /**
    * @param instances ego and agent instances [B, S, D]
-   * @returns the instances after each group, [B, S, D]
+   * @returns the instances after each operation, [B, S, D]
    */
   readonly decode: (instances: Positioned, scene: DecoderScene, shared: DecoupledProjections, context: ForwardContext) => readonly Tensor[];
 }
@@ -108,13 +108,11 @@ export function decoderLayers(config: DecoderConfig): Decoder {
   const names = Array.from({ length: groups }, () => operations).flat();
   const layers = built.map(({ layer }) => layer);
   const decode = (instances: Positioned, scene: DecoderScene, shared: DecoupledProjections, context: ForwardContext): readonly Tensor[] => {
-    const afterGroups: Tensor[] = [];
     let x = instances.feature;
-    built.forEach(({ step }, index) => {
+    return built.map(({ step }, index) => {
       x = x.graph.scope(`layers.${index}.${names[index] ?? ""}`, () => step(x, instances.position, scene, shared, context));
-      if ((index + 1) % operations.length === 0) afterGroups.push(x);
+      return x;
     });
-    return afterGroups;
   };
   return { layers, decode };
 }

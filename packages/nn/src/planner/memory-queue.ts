@@ -70,6 +70,8 @@ export interface MemoryQueue {
   readonly anchor: Variable;
   /** Buffer [B, A] */
   readonly period: Variable;
+  /** [B, 1] 1 where the lane goes on, 0 where it starts anew */
+  readonly goesOn: (link: FrameLink) => Tensor;
   /**
    * @param matchIndex [B, S] i32: slot the instance had in the previous frame, -1 for none; null: slots keep their instance
    */
@@ -92,17 +94,18 @@ export function memoryQueue(config: MemoryQueueConfig): MemoryQueue {
   const anchor = buffer([lanes, anchorSlots, past, ANCHOR_CHANNELS]);
   const period = buffer([lanes, anchorSlots]);
 
+  const goesOn = (link: FrameLink): Tensor => expandDims(mul(sub(1, link.reset), lessEqual(link.timeGap, maxGap)), 1);
+
   const align = (link: FrameLink, matchIndex: Tensor | null): AlignedMemory => {
     const { graph } = link.reset;
     const matched = (variable: Variable): Tensor => {
       const value = graph.variable(variable);
       return matchIndex ? gather(value, matchIndex, { batchDims: 1 }) : value;
     };
-    const goesOn = expandDims(mul(sub(1, link.reset), lessEqual(link.timeGap, maxGap)), 1);
     return {
       features: matched(instance_feature),
       anchors: moveAnchors(matched(anchor), link.currentFromPrevious),
-      period: minimum(add(mul(matched(period), goesOn), 1), frames),
+      period: minimum(add(mul(matched(period), goesOn(link)), 1), frames),
     };
   };
 
@@ -125,5 +128,5 @@ export function memoryQueue(config: MemoryQueueConfig): MemoryQueue {
     graph.assign(period, memory.period);
   };
 
-  return { instance_feature, anchor, period, align, keys, store };
+  return { instance_feature, anchor, period, goesOn, align, keys, store };
 }

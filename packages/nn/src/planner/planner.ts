@@ -1,10 +1,12 @@
 import {
   add,
   broadcastTo,
+  buffer,
   concat,
   expandDims,
   type Graph,
   mean,
+  mul,
   reshape,
   slice,
   stopGradient,
@@ -14,7 +16,7 @@ import {
 import { anchorEncoder, type AnchorEncoder } from "../encoders/anchor-encoder.js";
 import { egoMotionEncoder, type PlanVocabulary } from "../encoders/ego-motion-encoder.js";
 import { egoStatusEncoder, type EgoStatusEncoder } from "../encoders/ego-status-encoder.js";
-import { type DecoupledKeys, decoupledKeys } from "../layers/attention.js";
+import { decoupledKeys } from "../layers/attention.js";
 import type { ForwardContext } from "../layers/block.js";
 import { projection, type Projection } from "../layers/linear.js";
 import type { Sequential } from "../layers/sequential.js";
@@ -23,7 +25,7 @@ import { heads, type Heads, planHeads, type PlanHeads, predictMotion } from "./h
 import { type AlignedMemory, memoryQueue } from "./memory-queue.js";
 import { type MotionModes, motionModes, type MotionVocabulary } from "./motion-modes.js";
 import { planReference, type PlanReference, type PlanReferenceKind } from "./plan-reference.js";
-import type { PlannerMemory, PlannerOutput, PlannerScene, PlanPrediction } from "./types.js";
+import type { PlannerMemory, PlannerOutput, PlannerScene, PlannerSteps, PlanPrediction } from "./types.js";
 
 /** Sizes and options of a {@link planner}. */
 export interface PlannerConfig {
@@ -46,6 +48,11 @@ export interface PlannerConfig {
   readonly egoInput: "none" | "status";
   /** What regression is the difference to (our option), see `planReference`; published "none". */
   readonly planReference: PlanReferenceKind;
+  /**
+   * The forward velocity in the ego instances' anchor: 0 (default; the published teacher as it was trained) or that of the status
+   * predicted for the previous frame (published stage 2, fact T2).
+   */
+  readonly egoVelocity?: "zero" | "previousStatus";
   /** Past displacements of the ego state, default 4. */
   readonly egoPastSteps: number;
 }
@@ -85,7 +92,7 @@ export interface PlannerMemoryOptions {
 
 /** Queues for `lanes` streams of a planner with `agents` agent slots. */
 export function plannerMemory(
-  config: Pick<PlannerConfig, "channels" | "frames" | "plan">,
+  config: Pick<PlannerConfig, "channels" | "frames" | "plan" | "egoVelocity">,
   lanes: number,
   agents: number,
   { agentMaxGap = 2 }: PlannerMemoryOptions = {},
@@ -94,11 +101,14 @@ export function plannerMemory(
   return {
     agents: memoryQueue({ lanes, slots: agents, frames, channels, maxGap: agentMaxGap }),
     ego: memoryQueue({ lanes, slots: plan.commands * plan.modes, anchorSlots: 1, frames, channels }),
+    ...(config.egoVelocity === "previousStatus" ? { status: buffer([lanes, 10]) } : {}),
   };
 }
 
 /** The ego vehicle's own anchor (fact T15): half a metre ahead of the lidar, on the ground; sizes as logarithms. */
-const EGO_ANCHOR = [0, 0.5, -1.06, Math.log(4.08), Math.log(1.73), Math.log(1.56), 0, 1, 0, 0];
+const EGO_ANCHOR: readonly number[] = [0, 0.5, -1.06, Math.log(4.08), Math.log(1.73), Math.log(1.56), 0, 1, 0, 0];
+/** Index of the speed (m/s, forward) among the ten status numbers. */
+const STATUS_SPEED = 6;
 
 /**
  * The isomorphic planner (method, "Planner"): ego instances from the planning vocabulary join the agents, run through
@@ -143,7 +153,7 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
     memory: PlannerMemory | null,
     aligned: { agents: AlignedMemory; ego: AlignedMemory } | null,
     ego: { feature: Tensor; anchor: Tensor; position: Tensor },
-  ): { keys: DecoupledKeys; padding: Tensor } => {
+  ): Pick<PlannerSteps, "memory" | "memoryPadding" | "queues"> => {
     const { agents } = scene;
     const [lanes, count] = [agents.feature.at(0), agents.feature.at(1)];
     const rows = lanes * (count + modes);
@@ -153,7 +163,7 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
         feature: present(agents.feature, ego.feature),
         position: reshape(concat([anchor_encoder(agents.anchor), ego.position], 1), [rows, 1, channels]),
       };
-      return { keys: decoupledKeys(alone, shared), padding: agents.feature.graph.constant(new Float32Array(rows), [rows, 1]) };
+      return { memory: alone, memoryPadding: agents.feature.graph.constant(new Float32Array(rows), [rows, 1]), queues: null };
     }
     const agentKeys = memory.agents.keys(aligned.agents, agents.feature, agents.anchor);
     const egoKeys = memory.ego.keys(aligned.ego, ego.feature, ego.anchor);
@@ -164,9 +174,20 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
       position: reshape(concat([anchor_encoder(agentKeys.anchors), perMode(anchor_encoder(egoKeys.anchors))], 1), [rows, frames, channels]),
     };
     return {
-      keys: decoupledKeys(keys, shared),
-      padding: reshape(concat([agentKeys.padding, perMode(egoKeys.padding)], 1), [rows, frames]),
+      memory: keys,
+      memoryPadding: reshape(concat([agentKeys.padding, perMode(egoKeys.padding)], 1), [rows, frames]),
+      queues: { agents: agentKeys, ego: egoKeys, agentPeriod: aligned.agents.period, egoPeriod: aligned.ego.period },
     };
+  };
+
+  /** The ego vehicle's anchor [B, 1, 10]. */
+  const presentAnchor = ({ agents, link }: PlannerScene, memory: PlannerMemory | null): Tensor => {
+    const { graph } = agents.feature;
+    const lanes = agents.feature.at(0);
+    const fixed = broadcastTo(graph.constant(EGO_ANCHOR, [1, 1, EGO_ANCHOR.length]), [lanes, 1, EGO_ANCHOR.length]);
+    if (!memory?.status || !link) return fixed;
+    const speed = mul(slice(graph.variable(memory.status), 1, STATUS_SPEED, STATUS_SPEED + 1), memory.ego.goesOn(link));
+    return concat([slice(fixed, -1, 0, EGO_ANCHOR.length - 1), expandDims(speed, 1)], -1);
   };
 
   const predictPlan = (scene: PlannerScene, instances: Tensor, modePosition: Tensor, encoderFeature: Tensor): PlanPrediction => {
@@ -188,21 +209,21 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
     const { agents, link } = scene;
     const { graph } = agents.feature;
     const [lanes, count] = [agents.feature.at(0), agents.feature.at(1)];
-    const egoAnchor = broadcastTo(graph.constant(EGO_ANCHOR, [1, 1, EGO_ANCHOR.length]), [lanes, 1, EGO_ANCHOR.length]);
+    const egoAnchor = presentAnchor(scene, memory);
     const { feature: egoFeature, modePosition } = graph.scope("ego", () => egoInstances(graph, scene, lanes));
     const egoPosition = broadcastTo(anchor_encoder(egoAnchor), [lanes, modes, channels]);
     const aligned =
       memory && link ? { agents: memory.agents.align(link, link.matchIndex), ego: memory.ego.align(link, null) } : null;
-    const { keys, padding } = graph.scope("memory", () =>
+    const past = graph.scope("memory", () =>
       temporalKeys(scene, memory, aligned, { feature: egoFeature, anchor: egoAnchor, position: egoPosition }),
     );
 
     const position = concat([agents.position, egoPosition], 1);
-    const decoded = decoder.decode(
+    const operations = decoder.decode(
       { feature: concat([agents.feature, egoFeature], 1), position },
       {
-        memory: keys,
-        memoryPadding: padding,
+        memory: decoupledKeys(past.memory, shared),
+        memoryPadding: past.memoryPadding,
         instancePadding: concat([agents.padding, graph.constant(new Float32Array(lanes * modes), [lanes, modes])], 1),
         map: scene.map,
         mapPadding: scene.mapPadding,
@@ -210,7 +231,8 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
       shared,
       context,
     );
-    const last = decoded[decoded.length - 1] ?? position;
+    const decoded = operations.filter((_, index) => (index + 1) % config.decoder.length === 0);
+    const last = operations[operations.length - 1] ?? position;
     const egoDecoded = slice(last, 1, count, count + modes);
     if (memory && aligned) {
       memory.agents.store(aligned.agents, agents.feature, agents.anchor);
@@ -220,11 +242,14 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
     return graph.scope("heads", () => {
       const located = add(last, position);
       const plans = predictPlan(scene, slice(located, 1, count, count + modes), modePosition, egoFeature);
+      if (memory?.status) graph.assign(memory.status, mean(plans.status, { axes: [1] }));
+      const motionModePosition = motion && agents.kinds ? motion.modePositions(agents.kinds.label, agents.anchor) : null;
       const predicted =
-        motion && motionHeads && config.motion && agents.kinds
-          ? predictMotion(motionHeads, slice(located, 1, 0, count), motion.modePositions(agents.kinds.label, agents.anchor), config.motion.steps)
+        motionHeads && config.motion && motionModePosition
+          ? predictMotion(motionHeads, slice(located, 1, 0, count), motionModePosition, config.motion.steps)
           : null;
-      return { plan: plans, motion: predicted, agentPadding: agents.padding, decoded };
+      const steps = { operations, position, ...past, planModePosition: modePosition, motionModePosition };
+      return { plan: plans, motion: predicted, agentPadding: agents.padding, decoded, steps };
     });
   };
 

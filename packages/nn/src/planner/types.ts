@@ -1,8 +1,8 @@
-import type { Tensor } from "@distilldrive/tensor";
+import type { Tensor, Variable } from "@distilldrive/tensor";
 import type { EgoState } from "../encoders/ego-status-encoder.js";
 import type { Positioned } from "../layers/attention.js";
 import type { MotionPrediction } from "./heads.js";
-import type { FrameLink, MemoryQueue } from "./memory-queue.js";
+import type { FrameLink, MemoryKeys, MemoryQueue } from "./memory-queue.js";
 
 /** Agents as the planner gets them, from annotations (teacher) or from perception (student). */
 export interface AgentInstances extends Positioned {
@@ -37,6 +37,26 @@ export interface PlannerScene {
 export interface PlannerMemory {
   readonly agents: MemoryQueue;
   readonly ego: MemoryQueue;
+  /** Buffer [B, 10]: the last predicted status, with `egoVelocity: "previousStatus"`. */
+  readonly status?: Variable;
+}
+
+/** What the planner computed on the way, to look into it; costs nothing unless it is read. */
+export interface PlannerSteps {
+  /** Ego and agent instances after each decoder operation, [B, N + modes, D], agents first. */
+  readonly operations: readonly Tensor[];
+  /** [B, N + modes, D] embedded positions of the instances */
+  readonly position: Tensor;
+  /** Keys of the temporal decoder: [B * (N + modes), T, D]; T is 1 without memory. */
+  readonly memory: Positioned;
+  /** [B * (N + modes), T] 1 = ignore */
+  readonly memoryPadding: Tensor;
+  /** Queues with the present frame, or null without memory. */
+  readonly queues: { readonly agents: MemoryKeys; readonly ego: MemoryKeys; readonly agentPeriod: Tensor; readonly egoPeriod: Tensor } | null;
+  /** [modes, D] what is added to the ego instances at the head */
+  readonly planModePosition: Tensor;
+  /** [B, N, motion modes, D] likewise for the agents, or null */
+  readonly motionModePosition: Tensor | null;
 }
 
 /** What the planner says about the ego vehicle. */
@@ -64,4 +84,5 @@ export interface PlannerOutput {
   readonly agentPadding: Tensor;
   /** Ego and agent instances after each decoder group, [B, N + modes, D], agents first. */
   readonly decoded: readonly Tensor[];
+  readonly steps: PlannerSteps;
 }
