@@ -1,14 +1,17 @@
 import type { RegisterTile } from "./register-tile.js";
 import type { MatmulShape } from "./shape.js";
 
-/** Tiles worth compiling: rows, columns. */
-const tiles: readonly (readonly [number, 1 | 2 | 4])[] = [[24, 4], [16, 4], [8, 4], [4, 4], [2, 4], [1, 4], [16, 2], [8, 2], [16, 1], [8, 1]];
+/** Tiles worth compiling: rows, columns. Taller ones gain little and compile for seconds; the tuner tries one. */
+const tiles: readonly (readonly [number, 1 | 2 | 4])[] = [[16, 4], [8, 4], [4, 4], [2, 4], [1, 4], [16, 2], [8, 2], [16, 1], [8, 1]];
 
 /** Cycles per vector of lanes on a CPU driver, fitted to llvmpipe: a load costs as much as a dozen multiplications. */
 const cycles = { load: 14, multiply: 1, spread: 1.5, tile: 300 } as const;
 
 /** Workgroups that keep every core of a small CPU busy. */
 const enoughTiles = 4;
+
+/** Floating point operations below which a product takes less than its shader's compiler gains: such products share a few shaders. */
+const smallProduct = 3e6;
 
 /**
  * The register tile with the least estimated time on a CPU driver. Large tiles load each element seldom but waste work at the
@@ -17,9 +20,10 @@ const enoughTiles = 4;
  */
 export function chooseTile(shape: MatmulShape, subgroup: number): RegisterTile {
   const { m, n, k } = shape;
+  if (2 * shape.batch * m * n * k < smallProduct) return { rows: 8, columns: 2, subgroup, laneAxis: n < 16 && m > n ? "m" : "n", general: true };
   const lanes = subgroup > 0 ? subgroup : 8;
   // Without subgroups every row of a block is a load of its own, and a text of its own to compile.
-  const tallest = subgroup > 0 ? 24 : 8;
+  const tallest = subgroup > 0 ? 16 : 8;
   let best: RegisterTile = { rows: 8, columns: 4, subgroup, laneAxis: "n" };
   let least = Number.POSITIVE_INFINITY;
   for (const laneAxis of ["n", "m"] as const) {

@@ -45,6 +45,8 @@ const families: Readonly<Record<string, (shape: MatmulShape) => Kernel>> = {
     ? {
         "subgroup 12x2 along n": (shape) => registerTileMatmul(shape, { rows: 12, columns: 2, subgroup, laneAxis: "n" }),
         "subgroup 4x2 along m": (shape) => registerTileMatmul(shape, { rows: 4, columns: 2, subgroup, laneAxis: "m" }),
+        "subgroup 8x2 along n, general": (shape) => registerTileMatmul(shape, { rows: 8, columns: 2, subgroup, laneAxis: "n", general: true }),
+        "subgroup 8x2 along m, general": (shape) => registerTileMatmul(shape, { rows: 8, columns: 2, subgroup, laneAxis: "m", general: true }),
         "subgroup 2x1 along n": (shape) => registerTileMatmul(shape, { rows: 2, columns: 1, subgroup, laneAxis: "n" }),
       }
     : {}),
@@ -167,12 +169,13 @@ describe.skipIf(device === undefined)("[gpu] matmul", () => {
 });
 
 describe("matmul rules", () => {
-  it("takes large tiles where they fit, spreads rows over lanes where columns are few, and does not waste tiles on few rows", () => {
+  it("takes large tiles where they fit, spreads rows over lanes where columns are few, does not waste tiles on few rows, and shares shaders among small products", () => {
     const tile = (m: number, n: number): string => {
-      const { rows, columns, laneAxis } = chooseTile(matmulShape({ m, n, k: 256 }), 8);
-      return `${rows}x${columns}${laneAxis}`;
+      const { rows, columns, laneAxis, general } = chooseTile(matmulShape({ m, n, k: 2048 }), 8);
+      return `${rows}x${columns}${laneAxis}${general ? " general" : ""}`;
     };
-    expect([tile(1344, 512), tile(168, 512), tile(4000, 3), tile(8, 256), tile(1, 256)]).toEqual(["24x4n", "24x4n", "4x4m", "8x4n", "1x4n"]);
+    expect([tile(1344, 512), tile(168, 512), tile(4000, 3), tile(8, 256), tile(1, 2048)]).toEqual(["16x4n", "16x4n", "4x4m", "8x4n", "1x4n"]);
+    expect([tile(8, 64), tile(200, 2)]).toEqual(["8x2n general", "8x2m general"]);
   });
 
   it("does without subgroup operations where their size is not known", () => {

@@ -99,7 +99,7 @@ function familiesFor(shape: MatmulShape, target: KernelTarget): readonly [Family
   const { limits } = target;
   const subgroup = subgroupFor(target);
   const register = (tile: RegisterTile): Family => ({
-    name: `${tile.subgroup > 0 ? "subgroup" : "register"}${tile.rows}x${tile.columns}${tile.laneAxis}`,
+    name: `${tile.subgroup > 0 ? "subgroup" : "register"}${tile.rows}x${tile.columns}${tile.laneAxis}${tile.general ? ".general" : ""}`,
     kernel: (of) => registerTileMatmul(of, tile),
   });
   const workgroup = ([32, 64] as const)
