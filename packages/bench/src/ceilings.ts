@@ -10,23 +10,26 @@ export interface Ceilings {
   readonly copyGBps: number;
 }
 
-/** Chains of vec4f multiply-adds that do not wait for each other; short of what makes a CPU driver spill registers. */
-const chains = [4, 8, 12] as const;
+/** Chains of vec4f multiply-adds that do not wait for each other: CPUs run out of registers early, GPUs late. */
+const chains = [2, 3, 4, 6, 8] as const;
+/** A multiply-add asked for and one left to the driver's compiler; either can be the faster. */
+const forms = ["fma", "plain"] as const;
+const unrolled = 4;
 const fmaRounds = 256;
 const fmaThreads = 64 * 64;
 
 /** Multiply-adds without memory traffic: every thread runs `count` chains and writes one number, so that none is dead code. */
-function fmaKernel(count: number): Kernel {
+function fmaKernel(count: number, form: (typeof forms)[number]): Kernel {
   const each = (line: (index: number) => string): string => Array.from({ length: count }, (_, index) => line(index)).join("\n");
   return {
-    name: `ceiling.fma.${count}`,
+    name: `ceiling.${form}.${count}`,
     wgsl: `@group(0) @binding(0) var<storage, read_write> out: array<f32>;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   let scale = vec4f(0.999 + f32(id.x & 1u) * 1e-4);
   let shift = vec4f(f32(id.x & 7u) * 1e-3);
 ${each((i) => `  var c${i} = vec4f(${i}.0);`)}
-  for (var round = 0u; round < ${fmaRounds}u; round++) {
-${each((i) => `    c${i} = fma(c${i}, scale, shift);`)}
+  for (var round = 0u; round < ${fmaRounds / unrolled}u; round++) {
+${Array.from({ length: unrolled }, () => each((i) => (form === "fma" ? `    c${i} = fma(c${i}, scale, shift);` : `    c${i} = c${i} * scale + shift;`))).join("\n")}
   }
   let sum = ${Array.from({ length: count }, (_, i) => `c${i}`).join(" + ")};
   out[id.x] = dot(sum, vec4f(1.0));
@@ -41,29 +44,35 @@ ${each((i) => `    c${i} = fma(c${i}, scale, shift);`)}
   };
 }
 
-/** Streams vec4f from one buffer to another, neighbouring threads on neighbouring addresses. */
-function copyKernel(floats: number): Kernel {
-  const vectors = floats / 4;
-  const width = Math.min(vectors, 64 * 4096);
+/** Streams vec4f from one buffer to another, neighbouring threads on neighbouring addresses, `each` vectors a thread. */
+function copyKernel(floats: number, each: number): Kernel {
+  const perGroup = copyThreads * each;
+  const groups = floats / 4 / perGroup;
+  const width = Math.min(groups, 1 << 14);
+  const lines = (line: (index: number) => string): string => Array.from({ length: each }, (_, index) => line(index)).join("\n");
   return {
-    name: `ceiling.copy.${floats}`,
+    name: `ceiling.copy.${floats}.${each}`,
     wgsl: `@group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
-  let at = id.y * ${width}u + id.x;
-  out[at] = x[at];
+@compute @workgroup_size(${copyThreads}) fn main(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) group: vec3u) {
+  let first = (group.y * ${width}u + group.x) * ${perGroup}u + thread;
+${lines((i) => `  let v${i} = x[first + ${i * copyThreads}u];`)}
+${lines((i) => `  out[first + ${i * copyThreads}u] = v${i};`)}
 }`,
     bindings: [
       { name: "x", access: "read", dtype: "f32", length: floats },
       { name: "out", access: "write", dtype: "f32", length: floats },
     ],
     uniforms: [],
-    grid: [width / 64, vectors / width, 1],
+    grid: [width, groups / width, 1],
     cost: { flops: 0, bytes: 8 * floats },
     reference: ({ x = new Float64Array(0) }) => ({ out: x }),
   };
 }
 
+const copyThreads = 256;
+/** vec4f a thread copies. */
+const copyVectors = [1, 4] as const;
 /** A copy of the size of this suite's tensors, which caches may hold, and one that no cache holds. */
 const copyFloats = [1 << 19, 1 << 24] as const;
 
@@ -83,8 +92,8 @@ export async function measureCeilings(gpu: GPUDevice, runs: number): Promise<Cei
     return highest;
   };
   return {
-    fmaGflops: await best(chains.map(fmaKernel), ({ cost }) => cost.flops),
-    copyGBps: await best(copyFloats.map(copyKernel), ({ cost }) => cost.bytes),
+    fmaGflops: await best(forms.flatMap((form) => chains.map((count) => fmaKernel(count, form))), ({ cost }) => cost.flops),
+    copyGBps: await best(copyFloats.flatMap((floats) => copyVectors.map((each) => copyKernel(floats, each))), ({ cost }) => cost.bytes),
   };
 }
 

@@ -25,7 +25,7 @@ export function growthSvg(points: readonly SweepPoint[]): Markup {
     points.map(({ value, stepMs, timeRatio }, index) => [
       tag("circle", { cx: x(value), cy: y(stepMs), r: 4, fill: colors[0] }),
       tag("text", { x: x(value), y: size.height - size.bottom + 18, "text-anchor": "middle" }, value),
-      ...(index === 0 ? [] : [tag("text", { x: x(value) - 8, y: y(stepMs) - 8, "text-anchor": "end", class: "figure" }, `x ${short(timeRatio)}`)]),
+      ...(index === 0 ? [] : [tag("text", { x: x(value) - 4, y: y(stepMs) + 20, "text-anchor": "start", class: "figure" }, `x ${short(timeRatio)}`)]),
     ]),
     tag("text", { x: (size.left + size.width - size.right) / 2, y: size.height - 8, "text-anchor": "middle" }, `${first.axis} (dashed: time that grows like the work)`),
   );

@@ -9,13 +9,13 @@ const style = `
 :root { color-scheme: light dark; --ink: #22252b; --faint: #5f656e; --page: #fbfaf7; --card: #fff; --rule: #dedbd3; --ours: #f4f1e8; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e6e1; --faint: #a3a8b0; --page: #16181c; --card: #1f2227; --rule: #363a41; --ours: #282b31; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1120px; padding: 40px 24px; background: var(--page); color: var(--ink); font: 16px/1.5 Inter, system-ui, "Segoe UI", Roboto, sans-serif; }
+body { margin: 0 auto; max-width: 1240px; padding: 40px 24px; background: var(--page); color: var(--ink); font: 16px/1.5 Inter, system-ui, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 1.9rem; margin: 0 0 6px; letter-spacing: -0.02em; } h2 { font-size: 1.25rem; margin: 44px 0 8px; } h3 { font-size: 1rem; margin: 24px 0 6px; }
 p, li { color: var(--faint); max-width: 52rem; } p.lead { margin: 0; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 18px; margin: 12px 0; overflow-x: auto; }
 .grid-of-two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 14px; } .grid-of-two .card { margin: 0; }
-table { border-collapse: collapse; width: 100%; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 10px; text-align: right; white-space: nowrap; } th.text, td.text { text-align: left; } thead th { color: var(--faint); font-weight: 550; }
+table { border-collapse: collapse; width: 100%; font-size: 0.82rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 4px 8px; text-align: right; white-space: nowrap; } th { white-space: normal; vertical-align: bottom; } th.text, td.text { text-align: left; } thead th { color: var(--faint); font-weight: 550; }
 tbody tr { border-top: 1px solid var(--rule); } tbody tr.ours { background: var(--ours); font-weight: 600; }
 td.wrap { white-space: normal; text-align: left; }
 svg { display: block; width: 100%; height: auto; font-size: 13px; fill: var(--ink); } svg .figure { font-size: 11.5px; fill: var(--faint); } svg .title { font-weight: 600; }
@@ -37,7 +37,7 @@ export function reportHtml(report: BenchReport): string {
     ...stepsSection(report),
     ...(report.sweep.length > 0 ? sweepSection(report) : []),
     tag("h2", {}, "Roofline"),
-    tag("p", {}, "Each dot is a row of the table. No kernel can be above the line; a dot near its slope is limited by memory, one near its level part by arithmetic. Data that stays in a cache can lift a dot over the slope."),
+    tag("p", {}, "Each dot is a row of the table, the line what both ceilings allow: a dot near the slope is limited by memory, one near the level part by arithmetic. Data that stays in a cache can lift a dot over the slope."),
     tag("div", { class: "card" }, rooflineSvg(report.rows, libraries, report)),
     ...barSections(report, libraries),
     tag("h2", {}, "All rows"),
@@ -109,14 +109,14 @@ function bytesBound({ gflops, gbps }: Row, { fmaGflops, copyGBps }: BenchReport[
 function rowsTable(report: BenchReport): Markup {
   const { rows, comparisons } = report;
   const cases = rows.filter((row, index) => rows.findIndex((other) => sameCase(other, row)) === index);
-  const lines = cases.flatMap((first) => rows.filter((row) => sameCase(row, first)).map((row) => {
+  const lines = cases.flatMap((first) => rows.filter((row) => sameCase(row, first)).map((row, index) => {
     const percent = percentOfCeilings(row, report);
     const ratio = comparisons.find((comparison) => comparison.peer === row.library && sameCase(comparison, row));
     const ours = row.library === DISTILLDRIVE;
     return {
       ours,
       cells: [
-        ours ? `${row.kernel} ${row.form}` : "", ours ? row.shape : "", ours ? row.direction : "", row.library,
+        ...(index === 0 ? [`${row.kernel} ${row.form}`, row.shape, row.direction] : ["", "", ""]), row.library,
         short(row.medianMs), `${short(row.p10Ms)} to ${short(row.p90Ms)}`, short(row.gflops), short(percent.fma), short(row.gbps), short(percent.copy),
         row.maxRelError.toExponential(0), ratio ? `${short(ratio.speedup)}x` : "",
       ],
