@@ -5,6 +5,7 @@ export {
   LIDAR_OFFSET,
   MAP_CLASSES,
   type AgentClass,
+  type CameraImage,
   type Command,
   type Lane,
   type MapClass,
@@ -15,6 +16,8 @@ export {
 export { DatasetError } from "./errors.js";
 export { wrapAngle } from "./angles.js";
 export { readScenarioNet } from "./scenarionet/read.js";
+export { memoryFiles, type DatasetFiles } from "./files.js";
+export { readNuScenes, type NuScenesOptions } from "./nuscenes/read.js";
 export { loadScenes, type LoadOptions } from "./load.js";
 export { decodeScene, encodeScene, SCENE_FILE_SUFFIX } from "./scene-file.js";
 export { validateScene } from "./validate.js";

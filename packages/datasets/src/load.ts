@@ -1,5 +1,7 @@
+import { diskFiles } from "./disk-files.js";
 import { DatasetError } from "./errors.js";
 import { resolveSceneNames } from "./names.js";
+import { readNuScenes } from "./nuscenes/read.js";
 import { readScenarioNet } from "./scenarionet/read.js";
 import { decodeScene, SCENE_FILE_SUFFIX } from "./scene-file.js";
 import type { Scene } from "./schema.js";
@@ -11,15 +13,18 @@ export interface LoadOptions {
 }
 
 /**
- * Reads scenes from disk (Node only; in a browser pass bytes to `readScenarioNet` or `decodeScene`).
+ * Reads scenes from disk (Node only; in a browser pass bytes to `readScenarioNet` or `decodeScene`, files to `readNuScenes`).
  * @param path a .pkl file of ScenarioNet or a .scene.json file of ours, or a folder with any number of both (summaries
- *   `dataset_*.pkl` are skipped)
- * @returns scenes ordered by file name
+ *   `dataset_*.pkl` are skipped); nuScenes' own folder, that is the one with `v1.0-*` in it, or that `v1.0-*` itself where
+ *   there are several
+ * @returns scenes ordered by name
  * @throws DatasetError for a path that is missing or holds no scenes, for unknown names in `only`, for bad files and
  *   for two files with the same scene
  */
 export async function loadScenes(path: string, options: LoadOptions = {}): Promise<Scene[]> {
   const { readFile } = await import("node:fs/promises");
+  const official = await nuScenesFolder(path);
+  if (official !== null) return readNuScenes(await diskFiles(official.root), official.version, options);
   const files = await sceneFiles(path);
   const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$|\.scene\.json$/, "");
   const names = options.only === undefined ? null : resolveSceneNames(options.only, files.map(nameOf), `loadScenes: ${path}`);
@@ -36,6 +41,18 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
     scenes.push(scene);
   }
   return scenes;
+}
+
+/** Folder and version where a path is nuScenes in its official layout. */
+async function nuScenesFolder(path: string): Promise<{ root: string; version: string } | null> {
+  const folder = path.replace(/[/\\]+$/, "");
+  const inside = await (await diskFiles(folder)).list("");
+  const [, above = ".", name] = /^(?:(.*)[/\\])?(v1\.0-\w+)$/.exec(folder) ?? [];
+  if (name !== undefined && inside.includes("sample.json")) return { root: above, version: name };
+  const [version, ...others] = inside.filter((entry) => /^v1\.0-\w+$/.test(entry));
+  if (version === undefined) return null;
+  if (others.length === 0) return { root: folder, version };
+  throw new DatasetError(`loadScenes: ${path}: several versions of nuScenes, expected one, got ${[version, ...others].join(", ")}. Name one: ${folder}/${version}.`);
 }
 
 async function sceneFiles(path: string): Promise<string[]> {

@@ -14,6 +14,7 @@ const RESOLUTION = { metre: 1e4, radian: 1e5, second: 1e6 } as const;
 
 const numbers = z.array(z.number());
 const count = z.int().min(0);
+const flags = z.array(z.union([z.literal(0), z.literal(1)]));
 const TrackFile = z.strictObject({
   id: z.string(),
   category: z.enum(AGENT_CLASSES),
@@ -24,7 +25,8 @@ const TrackFile = z.strictObject({
   position: numbers,
   heading: numbers,
   velocity: numbers,
-  valid: z.array(z.union([z.literal(0), z.literal(1)])),
+  valid: flags,
+  observed: flags.optional(),
 });
 const SceneFile = z.strictObject({
   format: z.literal(FORMAT),
@@ -36,6 +38,10 @@ const SceneFile = z.strictObject({
   keyframes: z.array(count),
   jumps: z.array(count),
   steering: numbers,
+  egoStatus: numbers.optional(),
+  cameras: z
+    .array(z.strictObject({ camera: z.string(), frame: count, file: z.string(), width: z.number(), height: z.number(), intrinsics: numbers, cameraFromWorld: numbers }))
+    .optional(),
   ego: TrackFile,
   agents: z.array(TrackFile),
   lines: z.array(
@@ -54,7 +60,7 @@ type SceneFile = z.infer<typeof SceneFile>;
 
 /**
  * Writes a scene as versioned JSON, one line a track, line or lane. Metres and m/s are rounded to 1e-4, radians to
- * 1e-5, seconds to 1e-6; everything else is exact, and a decoded scene encodes to the same bytes again.
+ * 1e-5, seconds to 1e-6 (calibrations and measurements are not); everything else is exact, and a decoded scene encodes to the same bytes again.
  * @returns bytes for a file named `<id>.scene.json`
  * @throws DatasetError when the scene breaks a promise of the schema, such as a pose that is not finite
  */
@@ -71,6 +77,8 @@ export function encodeScene(scene: Scene): Uint8Array {
     keyframes: Array.from(rest.keyframes),
     jumps: rest.jumps,
     steering: rounded(rest.steering, RESOLUTION.radian),
+    ...(rest.egoStatus === undefined ? {} : { egoStatus: Array.from(rest.egoStatus) }),
+    ...(rest.cameras === undefined ? {} : { cameras: rest.cameras.map((image) => ({ ...image, intrinsics: Array.from(image.intrinsics), cameraFromWorld: Array.from(image.cameraFromWorld) })) }),
     ego: encodeTrack(rest.ego),
   };
   const list = (name: string, items: readonly object[]): string =>
@@ -116,6 +124,8 @@ export function decodeScene(bytes: Uint8Array, name: string): Scene {
     keyframes: Int32Array.from(file.keyframes),
     ego: decodeTrack(file.ego),
     steering: Float64Array.from(file.steering),
+    ...(file.egoStatus === undefined ? {} : { egoStatus: Float64Array.from(file.egoStatus) }),
+    ...(file.cameras === undefined ? {} : { cameras: file.cameras.map((image) => ({ ...image, intrinsics: Float64Array.from(image.intrinsics), cameraFromWorld: Float64Array.from(image.cameraFromWorld) })) }),
     agents: file.agents.map(decodeTrack),
     lines: file.lines.map((line) => ({ ...line, points: Float64Array.from(line.points) })),
     lanes: file.lanes.map((lane) => ({ ...lane, centerline: Float64Array.from(lane.centerline), polygon: lane.polygon === null ? null : Float64Array.from(lane.polygon) })),
@@ -148,7 +158,7 @@ function describePath(path: readonly PropertyKey[]): string {
 }
 
 function encodeTrack(track: Track): SceneFile["ego"] {
-  const { id, category, sourceCategory, length, width, height, position, heading, velocity, valid } = track;
+  const { id, category, sourceCategory, length, width, height, position, heading, velocity, valid, observed } = track;
   return {
     id,
     category,
@@ -160,12 +170,15 @@ function encodeTrack(track: Track): SceneFile["ego"] {
     heading: rounded(heading, RESOLUTION.radian),
     velocity: rounded(velocity, RESOLUTION.metre),
     valid: Array.from(valid, (value) => (value === 1 ? 1 : 0)),
+    ...(observed === undefined ? {} : { observed: Array.from(observed, (value) => (value === 1 ? 1 : 0)) }),
   };
 }
 
 function decodeTrack(track: SceneFile["ego"]): Track {
+  const { observed, ...rest } = track;
   return {
-    ...track,
+    ...rest,
+    ...(observed === undefined ? {} : { observed: Uint8Array.from(observed) }),
     position: Float64Array.from(track.position),
     heading: Float64Array.from(track.heading),
     velocity: Float64Array.from(track.velocity),

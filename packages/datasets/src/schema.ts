@@ -46,6 +46,11 @@ export interface Track {
   readonly velocity: Float64Array;
   /** [F] 1 where the track exists. */
   readonly valid: Uint8Array;
+  /**
+   * [F] 1 where a lidar or radar saw it. Samples list an agent only where it was seen, as published; its future and the
+   * obstacles of the metrics go on regardless. Absent: seen wherever it is valid.
+   */
+  readonly observed?: Uint8Array;
   /** m, along the heading. */
   readonly length: number;
   /** m, across the heading. */
@@ -77,6 +82,26 @@ export interface Lane {
   readonly successors: readonly string[];
 }
 
+/** A photograph of one camera, taken about the time of a frame. */
+export interface CameraImage {
+  /** e.g. `CAM_FRONT`. */
+  readonly camera: string;
+  readonly frame: number;
+  /** Path or address of the image file, below the folder the scenes were loaded from. */
+  readonly file: string;
+  /** px */
+  readonly width: number;
+  /** px */
+  readonly height: number;
+  /** [3, 3] row-major pinhole matrix, px. */
+  readonly intrinsics: Float64Array;
+  /**
+   * [4, 4] row-major, takes world-frame points (m) to camera-frame points (m; x right, y down, z forward) at the time of
+   * the exposure, so the car's motion since the frame is included. Times `Sample.worldFromModel` it takes model-frame points.
+   */
+  readonly cameraFromWorld: Float64Array;
+}
+
 /** A recorded or simulated scene. */
 export interface Scene {
   /** e.g. `scene-0061` or `town-000017`. */
@@ -89,15 +114,26 @@ export interface Scene {
   readonly timestamps: Float64Array;
   /** Frames that carry original (not interpolated) annotations, ascending. */
   readonly keyframes: Int32Array;
-  /** Rear-axle track; its length and width are the real car's (4.084 x 1.85). */
+  /** Rear-axle track; its length and width are the real car's (nuScenes: 4.084 x 1.85). */
   readonly ego: Track;
   /** [F] rad, road-wheel steering angle, left positive. */
   readonly steering: Float64Array;
+  /**
+   * [F, 10] the car's own measurements (nuScenes: CAN bus), unchanged: acceleration (3, m/s^2, gravity included), angular
+   * rate (3, rad/s), velocity (3, m/s), angle of the steering WHEEL (rad, left positive); vehicle axes x forward, y left,
+   * z up. Absent where nothing was measured: samples then tell the status from the path.
+   */
+  readonly egoStatus?: Float64Array;
   readonly agents: readonly Track[];
   readonly lines: readonly MapLine[];
   readonly lanes: readonly Lane[];
-  /** Frames k where the ego pose jumps between k - 1 and k (a flaw of the source): no sample's history or future may cross one. */
+  /**
+   * Frames k where the ego pose jumps, or time is missing, between k - 1 and k (a flaw of the source): no sample's history
+   * or future may cross one.
+   */
   readonly jumps: readonly number[];
+  /** Photographs, ordered by frame; absent where the source has none. */
+  readonly cameras?: readonly CameraImage[];
 }
 
 /** Distance from the rear axle to the lidar, the origin of the model frame: m ahead, m above. */

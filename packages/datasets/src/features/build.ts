@@ -77,7 +77,7 @@ export function usableFrames(scene: Scene, { phase }: { readonly phase?: number 
 function agentFeatures(scene: Scene, frame: number, stride: number, placement: ModelFrame, { maxAgents, agentRange }: ResolvedFeatureOptions) {
   const near: { index: number; agent: Track; x: number; y: number; distance: number }[] = [];
   scene.agents.forEach((agent, index) => {
-    if (agent.valid[frame] !== 1) return;
+    if (agent.valid[frame] !== 1 || agent.observed?.[frame] === 0) return;
     const [x, y] = place(agent, frame, placement);
     const distance = Math.hypot(x, y);
     if (distance <= agentRange) near.push({ index, agent, x, y, distance });
@@ -140,7 +140,7 @@ function lineFeatures(scene: Scene, index: LineIndex, placement: ModelFrame, { m
   return { lines, lineLabels, lineMask };
 }
 
-function egoFeatures(scene: Scene, frame: number, { egoPoint }: ResolvedFeatureOptions) {
+function egoFeatures(scene: Scene, frame: number, { egoPoint, egoStatus }: ResolvedFeatureOptions) {
   const ahead = egoPoint === "lidar" ? LIDAR_OFFSET.forward : 0;
   const future = egoWaypoints(scene, frame, PLAN_STEPS, ahead);
   const past = egoWaypoints(scene, frame, -PAST_STEPS, ahead);
@@ -152,15 +152,20 @@ function egoFeatures(scene: Scene, frame: number, { egoPoint }: ResolvedFeatureO
     egoPast.set(step(past.points, t, -1), 2 * (PAST_STEPS - 1 - t));
     egoPastMask[PAST_STEPS - 1 - t] = 1;
   }
-  const { speed, acceleration, yawRate } = planarMotion(scene.ego.position, scene.ego.heading, frame, scene.interval, scene.jumps);
+  const measured = egoStatus === "measured" ? scene.egoStatus?.subarray(10 * frame, 10 * frame + 10) : undefined;
   return {
-    egoStatus: Float32Array.of(acceleration, speed * yawRate, 0, 0, 0, yawRate, speed, 0, 0, scene.steering[frame] ?? 0),
+    egoStatus: measured === undefined ? statusFromPath(scene, frame) : Float32Array.from(measured),
     command: COMMANDS.indexOf(egoCommand(scene, frame)),
     egoFuture,
     egoFutureMask: Float32Array.from(future.mask),
     egoPast,
     egoPastMask,
   };
+}
+
+function statusFromPath(scene: Scene, frame: number): Float32Array {
+  const { speed, acceleration, yawRate } = planarMotion(scene.ego.position, scene.ego.heading, frame, scene.interval, scene.jumps);
+  return Float32Array.of(acceleration, speed * yawRate, 0, 0, 0, yawRate, speed, 0, 0, scene.steering[frame] ?? 0);
 }
 
 /** Displacement of step t of (forward, left) waypoints in model axes (right, forward); sign -1 for the past. */

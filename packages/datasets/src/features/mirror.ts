@@ -30,7 +30,7 @@ export function mirrorSample(sample: Sample): Sample {
 
 /**
  * The scene a mirrored world would give (world y negated). Its features equal the mirrored features of the scene; the
- * renderer needs it for mirrored cameras. Mirroring twice gives the scene back.
+ * renderer needs it for mirrored cameras. Mirroring twice gives the scene back, without photographs.
  */
 export function mirrorScene(scene: Scene): Scene {
   const track = (source: Track): Track => ({
@@ -39,8 +39,11 @@ export function mirrorScene(scene: Scene): Scene {
     heading: source.heading.map(mirrorHeading),
     velocity: negate(source.velocity, 2, [1]),
   });
+  // Photographs cannot be mirrored here: a mirrored scene has none.
+  const { cameras: _, egoStatus, ...rest } = scene;
   return {
-    ...scene,
+    ...rest,
+    ...(egoStatus === undefined ? {} : { egoStatus: negate(egoStatus, 10, LATERAL_STATUS) }),
     drivingSide: otherSide(scene.drivingSide),
     ego: track(scene.ego),
     steering: negate(scene.steering, 1, [0]),

@@ -22,6 +22,11 @@ export interface FeatureOptions {
    * path starts at (0, 0); "rearAxle" is the point of the source data, 0.94 m behind.
    */
   readonly egoPoint?: "lidar" | "rearAxle";
+  /**
+   * "measured" (default, as published): the car's own measurements where the scene has them. "path": always told from the
+   * driven path, which is the same for all sources.
+   */
+  readonly egoStatus?: "measured" | "path";
   /** Left-right mirrored, as if the scene had been filmed in a mirror. Default false. */
   readonly mirror?: boolean;
 }
@@ -31,7 +36,7 @@ export type ResolvedFeatureOptions = Required<FeatureOptions>;
 
 /** Fills in the defaults of feature options. */
 export function resolveFeatureOptions(options: FeatureOptions = {}): ResolvedFeatureOptions {
-  return { maxAgents: 64, maxLines: 32, agentRange: 55, region: { x: 15, y: 30 }, egoPoint: "lidar", mirror: false, ...options };
+  return { maxAgents: 64, maxLines: 32, agentRange: 55, region: { x: 15, y: 30 }, egoPoint: "lidar", egoStatus: "measured", mirror: false, ...options };
 }
 
 /**
@@ -64,8 +69,9 @@ export interface Sample {
   readonly lineMask: Float32Array;
   /**
    * [10] in VEHICLE axes (x forward, y left, z up): acceleration (3, m/s^2), angular rate (3, rad/s), velocity
-   * (3, m/s), road-wheel steering angle (rad, left positive). Planar: vertical entries, roll and pitch are 0; gravity
-   * is not included. From the last second only, see `planarMotion`.
+   * (3, m/s), steering angle (rad, left positive). Told from the path of the last second (see `planarMotion`): vertical
+   * entries, roll and pitch are 0, gravity is not included, the angle is the road wheels'. Measured (`Scene.egoStatus`):
+   * gravity is in the third number and the angle is the steering wheel's, as published.
    */
   readonly egoStatus: Float32Array;
   /** Index into COMMANDS: 0 right, 1 left, 2 straight; from the rear axle's path over the next 3 s. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { countVehicles, egoCommand, egoWaypoints, isContinuous, stepSpeed } from "../ego.js";
 import { loadScenes } from "../load.js";
 import { EGO_SIZE } from "../schema.js";
-import { drivingSideFromLanes } from "./driving-side.js";
+import { drivingSideFromLanes } from "../driving-side.js";
 
 const scenesPath = sharedPath("data", "scenarionet");
 const keyframesPath = sharedPath("data", "keyframes");

@@ -2,7 +2,7 @@ import { DatasetError } from "../errors.js";
 import { detectJumps, halfSecondVelocity, steeringFromPath } from "../motion.js";
 import { EGO_SIZE, type Scene, type Track } from "../schema.js";
 import { validateScene } from "../validate.js";
-import { drivingSideOf } from "./driving-side.js";
+import { drivingSideOf } from "../driving-side.js";
 import { asNumber, asString, entries, optional, perFrame, required, type Field } from "./fields.js";
 import { readMap } from "./map.js";
 import { readAgent, readEgoState, sourceCategory } from "./tracks.js";

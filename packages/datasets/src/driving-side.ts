@@ -1,5 +1,5 @@
-import { wrapAngle } from "../angles.js";
-import type { Lane } from "../schema.js";
+import { wrapAngle } from "./angles.js";
+import type { Lane } from "./schema.js";
 
 /** Places whose traffic side is known by the start of their map names. */
 const KNOWN: readonly (readonly [RegExp, "left" | "right"])[] = [

@@ -1,0 +1,35 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadScenes } from "./load.js";
+import { nuScenesFiles, nuScenesSet } from "./testing/nuscenes-set.fixture.js";
+import { generateScene } from "./town/index.js";
+
+describe("loadScenes on folders in official layouts", () => {
+  let folder = "";
+  const write = async (path: string, bytes: Uint8Array): Promise<void> => {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), bytes);
+  };
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "distilldrive-load-"));
+    const set = nuScenesSet([generateScene(4, { duration: 4 }), generateScene(5, { duration: 4 })]);
+    for (const [path, bytes] of nuScenesFiles(set)) await write(`nuscenes/${path}`, bytes);
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it("knows nuScenes by its folder and by its version", async () => {
+    const scenes = await loadScenes(join(folder, "nuscenes"));
+    expect(scenes.map(({ id, source }) => [id, source])).toEqual([["town-000004", "nuscenes"], ["town-000005", "nuscenes"]]);
+    expect(scenes[0]?.cameras?.[0]?.file.startsWith(join(folder, "nuscenes", "samples", "CAM_FRONT", "town-000004"))).toBe(true);
+    expect(scenes[0]?.egoStatus?.length).toBe(10 * 9);
+    const [one, ...others] = await loadScenes(`${join(folder, "nuscenes", "v1.0-mini")}/`, { only: ["000005"] });
+    expect([one?.id, others.length]).toEqual(["town-000005", 0]);
+  });
+
+  it("asks which of several versions is meant", async () => {
+    await write("nuscenes/v1.0-trainval/sample.json", new TextEncoder().encode("[]"));
+    await expect(loadScenes(join(folder, "nuscenes"))).rejects.toThrow(`loadScenes: ${join(folder, "nuscenes")}: several versions of nuScenes, expected one, got v1.0-mini, v1.0-trainval. Name one: ${join(folder, "nuscenes")}/v1.0-mini.`);
+  });
+});
