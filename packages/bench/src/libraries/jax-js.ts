@@ -29,6 +29,7 @@ export async function jaxLibrary(backend: "webgpu" | "wasm", version: string, gp
   return {
     name,
     version,
+    ...(backend === "wasm" ? { remark: "one thread of the CPU; its further threads are web Workers, which Node does not have." } : {}),
     prepareBlock: (problem, values) => jaxBlock(jax, problem, values, gpu?.queue),
     prepare: async (problem, direction, values) => {
       const expression = expressionOf(jax, problem);
