@@ -22,8 +22,15 @@ const tiles: readonly TileSize[] = [
   { own: 1, other: 8 },
 ];
 
-/** The tile that wastes little: rows that do not exist are computed all the same. */
-function tileFor(own: number, other: number, additive: boolean, target: KernelTarget): TileSize {
+/** Floating point operations below which a large tile gains less in a run than its compiler takes; small ones compile in a tenth of the time. */
+const smallAttention = 3e7;
+
+/** The tile of the kernel whose lanes own queries or keys. It wastes little: rows that do not exist are computed all the same. */
+function tileFor(shape: AttentionShape, side: "queries" | "keys", target: KernelTarget): TileSize {
+  const [own, other] = side === "queries" ? [shape.queries, shape.keys] : [shape.keys, shape.queries];
+  const additive = shape.additive !== "none";
+  const { batch, heads, queries, keys, dim, valueDim } = shape;
+  if (2 * batch * heads * queries * keys * (dim + valueDim) < smallAttention) return { own: 1, other: 8 };
   const padded = (size: number): number => Math.ceil(other / size) * size;
   // An additive mask is loaded pair by pair, unrolled: a small block keeps the kernel small.
   const long = additive ? 8 : padded(16) < 0.95 * padded(24) ? 16 : 24;
@@ -44,20 +51,19 @@ export function forwardCandidates(shape: AttentionShape, target: KernelTarget): 
   if (target.class === "gpu") return [workgroup];
   const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsForward(shape)) };
   const tile = (size: TileSize): Candidate => ({ name: tileName(size), build: () => sequenceOf(tileForward(shape, size, target)) });
-  const preferred = shape.queries < fewQueries ? rows : tile(tileFor(shape.queries, shape.keys, shape.additive !== "none", target));
+  const preferred = shape.queries < fewQueries ? rows : tile(tileFor(shape, "queries", target));
   return withFirst(preferred, [...tiles.map(tile), rows]);
 }
 
 /** Ways to compute the gradient of attention on a target, the one the rules prefer first. */
 export function backwardCandidates(shape: AttentionShape, target: KernelTarget): Candidates {
   if (target.class === "gpu") return [{ name: "workgroup", build: () => workgroupBackward(shape, target) }];
-  const additive = shape.additive !== "none";
   const tile = (name: string, query: TileSize, key: TileSize): Candidate => ({
     name,
     build: () => gradientSequence(shape, target, [tileQueryGradient(shape, query, target), tileKeyGradient(shape, key, target)]),
   });
   const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsBackward(shape)) };
-  const ruled = tile("tiles", tileFor(shape.queries, shape.keys, additive, target), tileFor(shape.keys, shape.queries, additive, target));
+  const ruled = tile("tiles", tileFor(shape, "queries", target), tileFor(shape, "keys", target));
   const short: Candidate = { name: "short", build: () => shortKeysBackward(shape, target) };
   const { maxStorageBuffersPerShaderStage: most } = target.limits;
   // At most 13 buffers: with fewer to be had, three kernels that bind less.
