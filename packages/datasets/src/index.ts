@@ -17,6 +17,7 @@ export { DatasetError } from "./errors.js";
 export { wrapAngle } from "./angles.js";
 export { readScenarioNet } from "./scenarionet/read.js";
 export { memoryFiles, type DatasetFiles } from "./files.js";
+export { readArgoverse2 } from "./argoverse2/read.js";
 export { readNuScenes, type NuScenesOptions } from "./nuscenes/read.js";
 export { loadScenes, type LoadOptions } from "./load.js";
 export { decodeScene, encodeScene, SCENE_FILE_SUFFIX } from "./scene-file.js";

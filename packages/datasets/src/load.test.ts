@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadScenes } from "./load.js";
+import { argoverse2Files, argoverse2Log } from "./testing/argoverse2-log.fixture.js";
 import { nuScenesFiles, nuScenesSet } from "./testing/nuscenes-set.fixture.js";
 import { generateScene } from "./town/index.js";
 
@@ -16,6 +17,7 @@ describe("loadScenes on folders in official layouts", () => {
     folder = await mkdtemp(join(tmpdir(), "distilldrive-load-"));
     const set = nuScenesSet([generateScene(4, { duration: 4 }), generateScene(5, { duration: 4 })]);
     for (const [path, bytes] of nuScenesFiles(set)) await write(`nuscenes/${path}`, bytes);
+    for (const seed of [4, 5]) for (const [path, bytes] of argoverse2Files(argoverse2Log(generateScene(seed, { duration: 4 })))) await write(`av2/log-${seed}/${path}`, bytes);
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -26,6 +28,14 @@ describe("loadScenes on folders in official layouts", () => {
     expect(scenes[0]?.egoStatus?.length).toBe(10 * 9);
     const [one, ...others] = await loadScenes(`${join(folder, "nuscenes", "v1.0-mini")}/`, { only: ["000005"] });
     expect([one?.id, others.length]).toEqual(["town-000005", 0]);
+  });
+
+  it("knows an Argoverse 2 log and a folder of logs", async () => {
+    expect((await loadScenes(join(folder, "av2"))).map(({ id, source }) => [id, source])).toEqual([["log-4", "av2"], ["log-5", "av2"]]);
+    expect((await loadScenes(join(folder, "av2"), { only: ["log-5"] })).map(({ id }) => id)).toEqual(["log-5"]);
+    const [scene] = await loadScenes(`${join(folder, "av2", "log-4")}/`);
+    expect(scene?.cameras?.[0]?.file).toMatch(new RegExp(`^${join(folder, "av2", "log-4")}/sensors/cameras/ring_front_center/\\d+.jpg$`));
+    await expect(loadScenes(join(folder, "av2"), { only: ["log-6"] })).rejects.toThrow('unknown scene "log-6", expected one of log-4, log-5.');
   });
 
   it("asks which of several versions is meant", async () => {

@@ -1,3 +1,4 @@
+import { readArgoverse2 } from "./argoverse2/read.js";
 import { diskFiles } from "./disk-files.js";
 import { DatasetError } from "./errors.js";
 import { resolveSceneNames } from "./names.js";
@@ -16,7 +17,7 @@ export interface LoadOptions {
  * Reads scenes from disk (Node only; in a browser pass bytes to `readScenarioNet` or `decodeScene`, files to `readNuScenes`).
  * @param path a .pkl file of ScenarioNet or a .scene.json file of ours, or a folder with any number of both (summaries
  *   `dataset_*.pkl` are skipped); nuScenes' own folder, that is the one with `v1.0-*` in it, or that `v1.0-*` itself where
- *   there are several
+ *   there are several; a log of Argoverse 2 (the folder with `annotations.feather`), or a folder of such logs
  * @returns scenes ordered by name
  * @throws DatasetError for a path that is missing or holds no scenes, for unknown names in `only`, for bad files and
  *   for two files with the same scene
@@ -25,6 +26,8 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
   const { readFile } = await import("node:fs/promises");
   const official = await nuScenesFolder(path);
   if (official !== null) return readNuScenes(await diskFiles(official.root), official.version, options);
+  const logs = await argoverseLogs(path);
+  if (logs.length > 0) return readLogs(path, logs, options);
   const files = await sceneFiles(path);
   const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$|\.scene\.json$/, "");
   const names = options.only === undefined ? null : resolveSceneNames(options.only, files.map(nameOf), `loadScenes: ${path}`);
@@ -53,6 +56,27 @@ async function nuScenesFolder(path: string): Promise<{ root: string; version: st
   if (version === undefined) return null;
   if (others.length === 0) return { root: folder, version };
   throw new DatasetError(`loadScenes: ${path}: several versions of nuScenes, expected one, got ${[version, ...others].join(", ")}. Name one: ${folder}/${version}.`);
+}
+
+/** Folders of Argoverse 2 logs: the path itself, or those inside it. */
+async function argoverseLogs(path: string): Promise<string[]> {
+  const folder = path.replace(/[/\\]+$/, "");
+  const files = await diskFiles(folder);
+  const isLog = (names: readonly string[]): boolean => names.includes("annotations.feather") || names.includes("city_SE3_egovehicle.feather");
+  const names = await files.list("");
+  if (isLog(names)) return [folder];
+  const logs: string[] = [];
+  for (const name of names) if (!name.includes(".") && isLog(await files.list(name))) logs.push(`${folder}/${name}`);
+  return logs;
+}
+
+async function readLogs(path: string, logs: readonly string[], { only }: LoadOptions): Promise<Scene[]> {
+  const nodePath = await import("node:path");
+  const nameOf = (log: string): string => nodePath.resolve(log).replace(/^.*[/\\]/, "");
+  const names = only === undefined ? null : resolveSceneNames(only, logs.map(nameOf), `loadScenes: ${path}`);
+  const scenes: Scene[] = [];
+  for (const log of logs) if (names === null || names.includes(nameOf(log))) scenes.push(await readArgoverse2(await diskFiles(log), nameOf(log)));
+  return scenes;
 }
 
 async function sceneFiles(path: string): Promise<string[]> {

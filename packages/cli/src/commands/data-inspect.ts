@@ -9,7 +9,7 @@ export function dataInspectCommand(context: Context): Command {
     ["npx distilldrive data inspect data/", "a table"],
     ["npx distilldrive data inspect data/scene-0061.pkl --json", "everything, for machines"],
   ])
-    .argument("<path>", "folder with .pkl (ScenarioNet) or .scene.json files, or one such file")
+    .argument("<path>", "folder of nuScenes, of Argoverse 2 logs, with .pkl (ScenarioNet) or .scene.json files, or one such file")
     .option("--json", "print one JSON object")
     .action(async (path: string, options: { json?: boolean }) => {
       const scenes = (await loadScenes(path)).map(describeScene);
