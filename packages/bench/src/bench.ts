@@ -1,7 +1,6 @@
-import type { Kernel } from "@distilldrive/kernels";
+import { type Ceilings, type Kernel, measureCeilings } from "@distilldrive/kernels";
 import { recordTuning, tune, tuningOf, type TuningTable, withTuning } from "@distilldrive/tensor";
 import { type BenchDevice, openBenchDevice } from "./adapter.js";
-import { type Ceilings, measureCeilings } from "./ceilings.js";
 import { type ContestEvent, holdContest, nameOf } from "./contest.js";
 import { BenchError } from "./errors.js";
 import { distilldriveLibrary } from "./libraries/distilldrive.js";
@@ -154,7 +153,7 @@ async function measureHere(
   const { device, adapter } = opened;
   try {
     progress("ceilings");
-    const ceilings = await measureCeilings(device.gpu, measure.runs);
+    const ceilings = await measureCeilings(device.gpu, { rounds: measure.runs });
     const tuning = options.tune === true ? await tuneRows(opened, options) : undefined;
     const library = distilldriveLibrary(tuning ? withTuning(device, tuningOf(tuning)) : device, ownVersion());
     const users = kernels.map((kernel) => ({ kernel, library: userLibrary(device.gpu, device.target, kernel) }));

@@ -1,6 +1,6 @@
 export { createBench } from "./bench.js";
 export type { Bench, BenchOptions } from "./bench.js";
-export type { Ceilings } from "./ceilings.js";
+export type { Ceilings } from "@distilldrive/kernels";
 export { BenchError, PeerError } from "./errors.js";
 export { peerNames } from "./libraries/import-peer.js";
 export type { PeerName } from "./libraries/import-peer.js";

@@ -1,4 +1,4 @@
-import type { Ceilings } from "./ceilings.js";
+import type { Ceilings } from "@distilldrive/kernels";
 import type { Timing } from "./measure.js";
 import type { StepDetails } from "./step-details.js";
 import type { Case } from "./suites.js";
