@@ -136,9 +136,10 @@ describe.skipIf(real === null)("a real Argoverse 2 log", () => {
         return Math.hypot(of(0), of(1));
       })
       .sort((a, b) => a - b);
-    expect(spreads.length).toBe(12);
-    // The ego drives 72 m and turns; half of the cars are parked.
-    expect(spreads[spreads.length >> 1]).toBeLessThan(0.5);
+    // The ego drives 72 m and turns by 67 degrees. Parked cars' boxes wander by up to 0.9 m (annotation noise, 0.25 m rms); the
+    // four others drive 50 m and more, so nothing lies between.
+    expect(spreads.filter((spread) => spread < 1).length).toBe(8);
+    expect(spreads.filter((spread) => spread > 40).length).toBe(4);
   });
 
   it("keeps ego and lanes at one height and direction", async () => {
