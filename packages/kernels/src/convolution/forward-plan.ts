@@ -1,11 +1,12 @@
-import type { Candidate, KernelSequence, KernelStep, KernelTarget } from "../kernel.js";
+import type { Candidate, KernelSequence, KernelStep, KernelTarget, Temporary } from "../kernel.js";
 import { chooseCandidate, sizeBucket } from "../tuning.js";
 import { arrange, arrangedStrides, type Arrangement } from "./arrange.js";
 import type { Convolution } from "./geometry.js";
 import { pointwiseBackwardInput, pointwiseForward } from "./pointwise.js";
 import { registerWalk } from "./register-walk.js";
-import { columnsFor, registerLanes, staged, tileCost } from "./tile.js";
+import { registerLanes, rowsFor, staged } from "./tile.js";
 import { foldTaps, forwardWalk, inverseWalk, type Walk } from "./walk.js";
+import { vectorAxis } from "./walk-weights.js";
 import { workgroupWalk } from "./workgroup-walk.js";
 
 /** Names of a walk's tensors outside. */
@@ -23,8 +24,8 @@ export function convolutionBackwardInput(c: Convolution, target: KernelTarget): 
 
 /** Chooses among a matrix product (where the convolution is one), register tiles and the workgroup tile. */
 function plan(name: string, c: Convolution, walk: Walk, names: Names, target: KernelTarget, pointwise: Candidate | undefined): KernelSequence {
-  const registers = tilesByCost(walk).map((pixels): Candidate => ({ name: `register${pixels}`, build: () => registerPlan(name, walk, names, pixels, target) }));
-  const workgroup: Candidate = { name: "workgroup", build: () => ({ name, kernels: [step(workgroupWalk(name, walk.depth < staged.depth ? foldTaps(walk) : walk), names, "weight")], temporaries: [] }) };
+  const registers = rowsFor(walk.width).map((rows): Candidate => ({ name: `register${rows}`, build: () => registerPlan(name, walk, names, rows, target) }));
+  const workgroup: Candidate = { name: "workgroup", build: () => ({ name, kernels: [step(workgroupWalk(name, walk.depth < staged.depth ? foldTaps(walk) : walk), names)], temporaries: [] }) };
   const [preferred, ...others] = target.class === "software" ? [...registers, workgroup] : [workgroup, ...registers];
   const candidates: [Candidate, ...Candidate[]] = [preferred ?? workgroup, ...others];
   const { batch, groups, y, x } = c;
@@ -35,61 +36,60 @@ function plan(name: string, c: Convolution, walk: Walk, names: Names, target: Ke
   return chooseCandidate(target, key, matmulFirst ? [pointwise, ...candidates] : [...candidates, pointwise]);
 }
 
-/** Pixels per lane, the cheapest first: the last tile of a row may be partly idle. */
-function tilesByCost({ x }: Walk): number[] {
-  const count = Math.ceil(x.result / x.divide);
-  return [16, 8, 4].sort((a, b) => tileCost(count, a) - tileCost(count, b));
-}
-
-function step(kernel: KernelStep["kernel"], names: Names, weight: string): KernelStep {
-  const tensors: Readonly<Record<string, string>> = { ...names, weight };
+function step(kernel: KernelStep["kernel"], names: Names): KernelStep {
+  const tensors: Readonly<Record<string, string>> = names;
   return { kernel, bind: Object.fromEntries(kernel.bindings.map((binding) => [binding.name, tensors[binding.name] ?? binding.name])) };
 }
 
-/** Channels, and uses of each of their values, from which a copy of the source pays: a lane's loads then come from neighbours in memory, not from one cache line each. */
-const worthCopying = { depth: 64, uses: 128 } as const;
+/** Uses of each number of a tensor from which a copy in another order pays. */
+const worthCopying = 128;
 
-/** The walk on a source with channels side by side, and the step that copies it so; or the walk as it is. */
-function channelsLast(walk: Walk, source: string): { walk: Walk; steps: KernelStep[]; length: number } {
+/** A walk behind copies of its tensors. */
+interface Copied {
+  readonly walk: Walk;
+  readonly names: Names;
+  readonly steps: readonly KernelStep[];
+  readonly temporaries: readonly Temporary[];
+}
+
+/** The walk on a copy of the source with channels side by side, each group padded with zeros to whole vectors; or the walk as it is. */
+function channelsLast({ walk, names, steps, temporaries }: Copied): Copied {
   const { batch, groups, depth, width, y, x } = walk;
-  if (walk.source.channel === 1 || depth < worthCopying.depth || y.taps * x.taps * width < worthCopying.uses) return { walk, steps: [], length: 0 };
+  if (walk.source.channel === 1 || depth < 4 || y.taps * x.taps * width < worthCopying) return { walk, names, steps, temporaries };
   const { image, y: row, x: pixel, channel } = walk.source;
-  const arrangement: Arrangement = { sizes: [batch, 1, y.source, x.source], width: groups * depth, columns: 1, length: walk.sourceLength, strides: [image, 0, row, pixel, channel] };
-  const [arrangedImage, , arrangedRow, arrangedPixel] = arrangedStrides(arrangement);
-  const strides = { image: arrangedImage, y: arrangedRow, x: arrangedPixel, channel: 1 };
-  return { walk: { ...walk, source: strides }, steps: [{ kernel: arrange(arrangement), bind: { x: source, y: "pixels" } }], length: walk.sourceLength };
-}
-
-/** A register walk, behind a copy of the weight with result channels side by side unless they lie so already. */
-function registerPlan(name: string, natural: Walk, names: Names, pixels: number, target: KernelTarget): KernelSequence {
-  const { walk, steps, length: copied } = channelsLast(natural, names.source);
-  const plan = weightPlan(name, walk, copied > 0 ? { ...names, source: "pixels" } : names, pixels, target);
-  return copied > 0 ? { ...plan, kernels: [...steps, ...plan.kernels], temporaries: [...plan.temporaries, { name: "pixels", dtype: "f32", length: copied }] } : plan;
-}
-
-function weightPlan(name: string, walk: Walk, names: Names, pixels: number, target: KernelTarget): KernelSequence {
-  const lanes = registerLanes(target);
-  const columns = columnsFor(walk.width, lanes.lanes);
-  const fold = (w: Walk): Walk => (w.depth % lanes.lanes === 0 ? w : foldTaps(w));
-  const { weight, width } = walk;
-  const distances = [weight.depth, weight.group, weight.y, weight.x];
-  if (weight.lane === 1 && width % columns === 0 && distances.every((distance) => distance % columns === 0)) {
-    return { name, kernels: [step(registerWalk(name, fold(walk), { ...lanes, pixels, columns }), names, names.weight)], temporaries: [] };
-  }
-  const arrangement: Arrangement = {
-    sizes: [walk.groups, walk.y.taps, walk.x.taps, walk.depth], width, columns, length: weight.length,
-    strides: [weight.group, weight.y, weight.x, weight.depth, weight.lane],
-  };
-  const [group, y, x, depth] = arrangedStrides(arrangement);
-  const length = walk.groups * group;
-  const arranged = fold({ ...walk, weight: { lane: 1, depth, group, y, x, length } });
+  const arrangement: Arrangement = { sizes: [batch, y.source, x.source, groups], width: depth, columns: 4, length: walk.sourceLength, strides: [image, row, pixel, depth * channel, channel] };
+  const [ownImage, ownRow, ownPixel, ownGroup] = arrangedStrides(arrangement);
+  const length = batch * ownImage;
   return {
-    name,
-    kernels: [
-      { kernel: arrange(arrangement), bind: { x: names.weight, y: "arranged" } },
-      step(registerWalk(name, arranged, { ...lanes, pixels, columns }), names, "arranged"),
-    ],
-    temporaries: [{ name: "arranged", dtype: "f32", length }],
+    walk: { ...walk, depth: ownGroup, sourceLength: length, source: { image: ownImage, y: ownRow, x: ownPixel, channel: 1 } },
+    names: { ...names, source: "pixels" },
+    steps: [...steps, { kernel: arrange(arrangement), bind: { x: names.source, y: "pixels" } }],
+    temporaries: [...temporaries, { name: "pixels", dtype: "f32", length }],
   };
 }
 
+/** The walk on a copy of the weight with source channels side by side, padded like those of the source; or the walk as it is, where its weight has vectors already. */
+function stepsLast({ walk, names, steps, temporaries }: Copied, natural: Walk): Copied {
+  const pixels = walk.batch * walk.y.result * walk.x.result;
+  const { weight, depth, width, groups } = walk;
+  if (depth % 4 !== 0 || (depth === natural.depth && (vectorAxis(walk) !== "none" || pixels < worthCopying))) return { walk, names, steps, temporaries };
+  const arrangement: Arrangement = {
+    sizes: [groups, walk.y.taps, walk.x.taps, width], width: natural.depth, columns: 4, length: weight.length,
+    strides: [weight.group, weight.y, weight.x, weight.lane, weight.depth],
+  };
+  const [group, y, x, lane] = arrangedStrides(arrangement);
+  const length = groups * group;
+  return {
+    walk: { ...walk, weight: { lane, depth: 1, group, y, x, length } },
+    names: { ...names, weight: "arranged" },
+    steps: [...steps, { kernel: arrange(arrangement), bind: { x: names.weight, y: "arranged" } }],
+    temporaries: [...temporaries, { name: "arranged", dtype: "f32", length }],
+  };
+}
+
+/** A register walk, behind copies of source and weight where it could not read them as vectors. */
+function registerPlan(name: string, natural: Walk, external: Names, rows: number, target: KernelTarget): KernelSequence {
+  const { walk, names, steps, temporaries } = stepsLast(channelsLast({ walk: natural, names: external, steps: [], temporaries: [] }), natural);
+  const kernel = registerWalk(name, walk, { ...registerLanes(target), rows });
+  return { name, kernels: [...steps, step(kernel, names)], temporaries };
+}

@@ -2,140 +2,142 @@ import type { Kernel, UniformField } from "../kernel.js";
 import { activationWgsl } from "../matmul/activation.js";
 import { maxGridDimension } from "../matmul/shape.js";
 import { declare } from "../wgsl.js";
-import { type Columns, each, type Lanes, vectorType } from "./tile.js";
-import { type Walk, walkBindings, walkReference } from "./walk.js";
+import { component, each, type Lanes, wholeVectors } from "./tile.js";
+import { type Walk, walkBindings, walkReference, walkUniforms } from "./walk.js";
+import { channelWeights } from "./walk-weights.js";
 
 /** Register tile of {@link registerWalk}. */
 export interface RegisterTile extends Lanes {
-  /** Neighbouring result pixels per lane. */
-  readonly pixels: number;
-  /** Result channels per lane. */
-  readonly columns: Columns;
+  /** Result channels per lane: a multiple of 4. */
+  readonly rows: number;
 }
 
-const u32 = (name: string, value: number): UniformField => ({ name, type: "u32", value });
+/** Result pixels per lane. */
+const pixels = 4;
+/** Source channels loaded at once. */
+const depth = 4;
 
-/** Uniforms that describe a walk, as every family reads them; weight distances in vectors of `columns`. */
-export function walkUniforms(walk: Walk, columns: number): UniformField[] {
-  const { y, x, source, result, weight } = walk;
-  const i32 = (name: string, value: number): UniformField => ({ name, type: "i32", value });
-  return [
-    u32("batch", walk.batch), u32("depth", walk.depth), u32("width", walk.width),
-    ...([["y", y], ["x", x]] as const).flatMap(([name, axis]) => [
-      i32(`${name}_source`, axis.source), u32(`${name}_result`, axis.result), u32(`${name}_taps`, axis.taps), i32(`${name}_multiply`, axis.multiply),
-      i32(`${name}_divide`, axis.divide), i32(`${name}_offset`, axis.offset), i32(`${name}_step`, axis.step),
-    ]),
-    u32("source_image", source.image), u32("source_y", source.y), u32("source_x", source.x), u32("source_channel", source.channel),
-    u32("result_image", result.image), u32("result_y", result.y), u32("result_x", result.x), u32("result_channel", result.channel),
-    u32("weight_depth", weight.depth / columns), u32("weight_group", weight.group / columns), u32("weight_y", weight.y / columns), u32("weight_x", weight.x / columns),
-  ];
-}
-
-/** WGSL that gives `${axis}_from`, the source coordinate of result coordinate `at` under `tap`, and goes on to the next tap where there is none. */
-function coordinateWgsl(axis: "y" | "x", at: string, tap: string): string {
-  return `let ${axis}_shifted = i32(${at}) * params.${axis}_multiply + params.${axis}_offset + i32(${tap}) * params.${axis}_step;
-      if (${axis}_shifted % params.${axis}_divide != 0) { continue; }
-      let ${axis}_from = ${axis}_shifted / params.${axis}_divide;`;
-}
+/** WGSL that numbers the pixels of a lane: `image`, `y` and `x` of each, the divisions for the first one only. */
+const places = `
+    let pixel = tile0 + lane * ${pixels}u;
+    let line = pixel / params.columns_apart;
+    let x0 = pixel - line * params.columns_apart;
+    let image0 = line / params.rows_apart;
+    let y0 = line - image0 * params.rows_apart;
+${each(pixels - 1, (c) => `let wrap${c + 1} = x${c} + 1u == params.columns_apart;
+let x${c + 1} = select(x${c} + 1u, 0u, wrap${c + 1});
+let wrap_y${c + 1} = wrap${c + 1} && y${c} + 1u == params.rows_apart;
+let y${c + 1} = select(y${c} + select(0u, 1u, wrap${c + 1}), 0u, wrap_y${c + 1});
+let image${c + 1} = image${c} + select(0u, 1u, wrap_y${c + 1});`)}`;
 
 /**
- * Walk for CPU drivers, whose cost is loaded elements, not arithmetic: a workgroup of one subgroup keeps `pixels` neighbouring result pixels
- * times lanes x columns result channels in registers. The weights of a lane's channels, which must lie side by side in whole vectors, are
- * loaded for as many steps as there are lanes; then, pixel by pixel, the source channels of those steps are loaded one per lane and spread by
- * subgroupBroadcast, so that sums which do not fit into registers are moved once per pixel. All branches depend on the workgroup only.
- * Result pixels of a lane lie `divide` apart, so that a tap reaches either all of them or none.
+ * Walk for CPU drivers, as an implicit matrix product: `rows` result channels times four pixels of each lane. Four source channels of a tap
+ * at a time, each lane loads its own pixels, and the lanes together load every weight once and spread it. Where pixels lie is worked out
+ * once per tap; those outside count as zero. Pixels are numbered through rows and images, so that no lane is idle at their ends; those of a
+ * tile have the same remainder by `divide`, so that a tap reaches either all of them or none.
  */
 export function registerWalk(name: string, walk: Walk, tile: RegisterTile): Kernel {
-  const { x, y, width, folded } = walk;
-  const { lanes, subgroup, pixels, columns } = tile;
-  const vectors = Math.ceil(width / columns);
-  const tiles = Math.ceil(vectors / lanes);
-  const T = vectorType(columns);
+  const { x, y, width, source, result } = walk;
+  const { rows: R, lanes, subgroup } = tile;
   const bindings = walkBindings(walk);
-  const uniforms = [...walkUniforms(walk, columns), u32("vectors", vectors), u32("channel_tiles", tiles), u32("rows", walk.batch * y.result)];
-  const { image, y: rowStep, x: pixelStep, channel } = walk.result;
-  const dense = columns > 1 && channel === 1 && [width, image, rowStep, pixelStep].every((distance) => distance % columns === 0);
-  const O = dense ? T : "f32";
+  const weights = channelWeights(walk, tile);
+  const vectors = source.channel === 1 && wholeVectors(walk.depth, source.image, source.y, source.x);
+  const dense = result.channel === 1 && wholeVectors(width, result.image, result.y, result.x);
+  const O = dense ? "vec4f" : "f32";
+  const tiles = Math.ceil(width / R);
+  const [rowsApart, columnsApart] = [Math.ceil(y.result / y.divide), Math.ceil(x.result / x.divide)];
+  const count = walk.batch * rowsApart * columnsApart;
+  const strided = x.divide > 1 || y.divide > 1;
+  const u32 = (field: string, value: number): UniformField => ({ name: field, type: "u32", value });
+  const uniforms = [
+    ...walkUniforms(walk, { source: vectors ? 4 : 1, weight: weights.vector, result: dense ? 4 : 1 }),
+    u32("channel_tiles", tiles), u32("pixels", count), u32("rows_apart", rowsApart), u32("columns_apart", columnsApart),
+  ];
 
-  /** Source value of pixel r at depth `at`, zero outside. */
-  const value = (r: number, at: string): string =>
-    folded
-      ? `select(0.0, source[source_row + clamp(from${r} + i32(${at}), 0, params.x_source - 1)], u32(from${r} + i32(${at})) < u32(params.x_source))`
-      : `select(0.0, source[at${r} + (${at}) * params.source_channel], inside${r})`;
-  const fma = (r: number, factor: string): string => `sum${r} = fma(${T}(${factor}), w, sum${r});`;
-  const inner = subgroup
-    ? `
-      var l = 0u;
-      for (; l + ${lanes}u <= params.depth; l += ${lanes}u) {
-        let weight_step = weight_at + l * params.weight_depth;
-${each(lanes, (s) => `let w${s} = weight[weight_step + ${s}u * params.weight_depth];`)}
-${each(pixels, (r) => `{ let q = ${value(r, "l + lane")};\n${each(lanes, (s) => `sum${r} = fma(${T}(subgroupBroadcast(q, ${s}u)), w${s}, sum${r});`)} }`)}
-      }
-      if (l < params.depth) {
-        let own = min(l + lane, params.depth - 1u);
-${each(pixels, (r) => `let q${r} = ${value(r, "own")};`)}
-        for (var step = 0u; l < params.depth; l += 1u) {
-          let w = weight[weight_at + l * params.weight_depth];
-${each(pixels, (r) => fma(r, `subgroupShuffle(q${r}, step)`))}
-          step += 1u;
-        }
-      }`
-    : `
-      for (var l = 0u; l < params.depth; l += 1u) {
-        let w = weight[weight_at + l * params.weight_depth];
-${each(pixels, (r) => fma(r, value(r, "l")))}
+  const value = (c: number, l: string): string => `select(0.0, source[at${c} + (${l}) * params.source_channel], inside${c})`;
+  const loadPixels = each(pixels, (c) => `let v${c} = ${vectors ? `select(vec4f(), source[at${c} + l / 4u], inside${c})` : `vec4f(${each(depth, (i) => value(c, `l + ${i}u`), ", ")})`};`);
+  const fma = (r: number, factor: string, p: string): string => `sum${r} = fma(vec4f(${factor}), ${p}, sum${r});`;
+  // Four rows at a time through all steps: their sums stay in registers, those of the others wait on the stack.
+  const block = each(R / 4, (g) => each(depth, (i) => each(4, (r) => fma(4 * g + r, weights.value(4 * g + r, i), `p${i}`))));
+  const blocks = walk.depth < depth ? "" : `
+      for (; l + ${depth}u <= params.depth; l += ${depth}u) {
+${loadPixels}
+${each(depth, (i) => `let p${i} = vec4f(${each(pixels, (c) => `v${c}.${component(i)}`, ", ")});`)}
+${weights.load}
+${block}
       }`;
-  const store = (r: number): string => {
-    const at = `result_row + (x0 + ${r}u * x_apart) * params.result_x`;
-    if (dense) return `result[(${at}) / ${columns}u + vector] = activate(sum${r}${walk.bias ? " + own_bias" : ""});`;
-    const one = (column: number): string => `if (channel + ${column}u < params.width) {
-  result[${at} + (channel + ${column}u) * params.result_channel] = activate(sum${r}${columns === 1 ? "" : `.${"xy".charAt(column)}`}${walk.bias ? ` + bias[group * params.width + channel + ${column}u]` : ""});
-}`;
-    return each(columns, one);
-  };
-  const wgsl = `${subgroup ? "enable subgroups;\n" : ""}${declare(bindings, uniforms, { weight: T, result: O, bias: O })}
+  const tail = walk.depth % depth === 0 ? "" : `
+      for (; l < params.depth; l += 1u) {
+        let p = vec4f(${each(pixels, (c) => value(c, "l"), ", ")});
+${weights.loadOne}
+${each(R, (r) => fma(r, weights.valueOne(r), "p"))}
+      }`;
+  /** Source coordinate of a pixel under a tap = place * multiply + shift. */
+  const shift = (axis: "x" | "y"): string =>
+    strided
+      ? `let ${axis}_shifted = remainder_${axis} * params.${axis}_multiply + params.${axis}_offset + i32(k${axis}) * params.${axis}_step;
+      if (${axis}_shifted % params.${axis}_divide != 0) { continue; }
+      let ${axis}_shift = ${axis}_shifted / params.${axis}_divide;`
+      : `let ${axis}_shift = params.${axis}_offset + i32(k${axis}) * params.${axis}_step;`;
+  const place = (axis: "x" | "y"): string => (strided ? `(${axis} * u32(params.${axis}_divide) + u32(remainder_${axis}))` : axis);
+  const store = dense
+    ? `result[into + channel / 4u] = activate(vec4f(${each(4, (r) => `sum${r}[c]`, ", ")}));`
+    : `let values = vec4f(${each(4, (r) => `sum${r}[c]`, ", ")});
+        for (var r = 0u; r < min(4u, params.width - channel0 - done); r += 1u) {
+          result[into + (channel + r) * params.result_channel] = activate(values[r]);
+        }`;
+  const wgsl = `${subgroup ? "enable subgroups;\n" : ""}${declare(bindings, uniforms, { source: vectors ? "vec4f" : "f32", weight: weights.element, result: O })}
 ${activationWgsl(walk.activation, O)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(num_workgroups) tiles: vec3u, @builtin(${subgroup ? "subgroup_invocation_id" : "local_invocation_index"}) lane: u32) {
   let group = tile.x / params.channel_tiles;
-  let vector = tile.x % params.channel_tiles * ${lanes}u + lane;
-  let channel = vector * ${columns}u;
-  let weight_lane = group * params.weight_group + min(vector, params.vectors - 1u);
-  let x_apart = u32(params.x_divide);
-  let x0 = tile.y % x_apart + tile.y / x_apart * x_apart * ${pixels}u;
-  for (var row = tile.z; row < params.rows; row += tiles.z) {
-    let image = row / params.y_result;
-    let y = row - image * params.y_result;
-${each(pixels, (r) => `var sum${r} = ${T}();`)}
+  let channel0 = tile.x % params.channel_tiles * ${R}u;
+${strided ? "let remainder_x = i32(tile.z) % params.x_divide;\nlet remainder_y = i32(tile.z) / params.x_divide;" : ""}
+${weights.setUp}
+  for (var tile0 = tile.y * ${lanes * pixels}u; tile0 < params.pixels; tile0 += tiles.y * ${lanes * pixels}u) {
+${places}
+${each(R, (r) => `var sum${r} = vec4f(${walk.bias ? `bias[group * params.width + min(channel0 + ${r}u, params.width - 1u)]` : ""});`)}
     for (var ky = 0u; ky < params.y_taps; ky += 1u) {
-      ${coordinateWgsl("y", "y", "ky")}
-      if (y_from < 0 || y_from >= params.y_source) { continue; }
-      let source_row = ${folded ? "i32" : ""}(image * params.source_image + u32(y_from) * params.source_y + group * params.depth * params.source_channel);
+      ${shift("y")}
+${each(pixels, (c) => `let y_from${c} = i32(y${c}) * params.y_multiply + y_shift;
+let inside_y${c} = pixel + ${c}u < params.pixels && u32(y_from${c}) < u32(params.y_source);
+let row_at${c} = image${c} * params.source_image + u32(y_from${c}) * params.source_y + group * params.depth${vectors ? " / 4u" : " * params.source_channel"};`)}
       for (var kx = 0u; kx < params.x_taps; kx += 1u) {
-      ${coordinateWgsl("x", "x0", "kx")}
-      let weight_at = weight_lane + ky * params.weight_y + kx * params.weight_x;
-${each(pixels, (r) => `let from${r} = x_from + ${r} * params.x_multiply;${folded ? "" : `
-      let inside${r} = u32(from${r}) < u32(params.x_source);
-      let at${r} = source_row + u32(clamp(from${r}, 0, params.x_source - 1)) * params.source_x;`}`)}
-${inner}
+      ${shift("x")}
+      let tap = ky * params.weight_y + kx * params.weight_x;
+${each(pixels, (c) => `let from${c} = i32(x${c}) * params.x_multiply + x_shift;
+let inside${c} = inside_y${c} && u32(from${c}) < u32(params.x_source);
+let at${c} = select(0u, row_at${c} + u32(from${c}) * params.source_x, inside${c});`)}
+      var l = 0u;
+${blocks}${tail}
       }
     }
-    if (vector < params.vectors) {
-    let result_row = image * params.result_image + y * params.result_y + group * params.width * params.result_channel;
-${dense && walk.bias ? `let own_bias = bias[group * params.vectors + vector];` : ""}
-${each(pixels, (r) => `if (x0 + ${r}u * x_apart < params.x_result) {\n${store(r)}\n}`)}
+    for (var done = 0u; done < min(${R}u, params.width - channel0); done += 4u) {
+      let channel = group * params.width + channel0 + done;
+      var x = x0;
+      var y = y0;
+      var image = image0;
+      // A loop, because stores unrolled for every pixel would make most of the shader's text, and compile time counts.
+      for (var c = 0u; c < min(${pixels}u, params.pixels - min(pixel, params.pixels)); c += 1u) {
+        ${strided ? `if (${place("y")} < params.y_result && ${place("x")} < params.x_result) {` : "{"}
+        let into = image * params.result_image + ${place("y")} * params.result_y + ${place("x")} * params.result_x;
+        ${store}
+        }
+        x += 1u;
+        if (x == params.columns_apart) { x = 0u; y += 1u; }
+        if (y == params.rows_apart) { y = 0u; image += 1u; }
+      }
+${each(R - 4, (r) => `sum${r} = sum${r + 4};`)}
     }
   }
 }
 `;
-  const rows = walk.batch * y.result;
-  const xTiles = x.divide * Math.ceil(Math.ceil(x.result / x.divide) / pixels);
   return {
-    name: `${name}.register${pixels}x${columns}`,
+    name: `${name}.register${R}`,
     wgsl,
     bindings,
     uniforms,
-    grid: rows * x.result === 0 ? [0, 0, 0] : [walk.groups * tiles, xTiles, Math.min(maxGridDimension, rows)],
+    grid: count === 0 ? [0, 0, 0] : [walk.groups * tiles, Math.min(maxGridDimension, Math.ceil(count / (lanes * pixels))), y.divide * x.divide],
     cost: { flops: walk.flops, bytes: 4 * bindings.reduce((sum, { length }) => sum + length, 0) },
     reference: (inputs) => walkReference(walk, inputs),
   };

@@ -1,4 +1,4 @@
-import type { Arrays, Binding } from "../kernel.js";
+import type { Arrays, Binding, UniformField } from "../kernel.js";
 import { activate } from "../matmul/activation.js";
 import type { Activation } from "../matmul/shape.js";
 import { convolutionFlops, convolutionTensors, type Axis, type Convolution, type ImageStrides } from "./geometry.js";
@@ -98,6 +98,34 @@ export function walkBindings({ groups, width, sourceLength, resultLength, weight
     read("weight", weight.length),
     ...(bias ? [read("bias", groups * width)] : []),
     { name: "result", access: "write", dtype: "f32", length: resultLength },
+  ];
+}
+
+/** Elements in a vector of each tensor as a kernel binds it: the unit of its distances. */
+export interface WalkVectors {
+  readonly source: number;
+  readonly weight: number;
+  readonly result: number;
+}
+
+/** Uniforms that describe a walk, as every family reads them. Distances are in vectors, those along a vector itself are 0; between source and result channels in elements. */
+export function walkUniforms(walk: Walk, vectors: WalkVectors = { source: 1, weight: 1, result: 1 }): UniformField[] {
+  const u32 = (name: string, value: number): UniformField => ({ name, type: "u32", value });
+  const i32 = (name: string, value: number): UniformField => ({ name, type: "i32", value });
+  const distances = (of: "source" | "weight" | "result", by: Readonly<Record<string, number>>): UniformField[] => Object.entries(by).map(([name, value]) => u32(`${of}_${name}`, Math.floor(value / vectors[of])));
+  const { source, result, weight } = walk;
+  return [
+    u32("depth", walk.depth), u32("width", walk.width),
+    ...(["y", "x"] as const).flatMap((name) => {
+      const axis = walk[name];
+      return [
+        i32(`${name}_source`, axis.source), u32(`${name}_result`, axis.result), u32(`${name}_taps`, axis.taps), i32(`${name}_multiply`, axis.multiply),
+        i32(`${name}_divide`, axis.divide), i32(`${name}_offset`, axis.offset), i32(`${name}_step`, axis.step),
+      ];
+    }),
+    ...distances("source", { image: source.image, y: source.y, x: source.x }), u32("source_channel", source.channel),
+    ...distances("weight", { depth: weight.depth, lane: weight.lane, group: weight.group, y: weight.y, x: weight.x }),
+    ...distances("result", { image: result.image, y: result.y, x: result.x }), u32("result_channel", result.channel),
   ];
 }
 

@@ -2,9 +2,8 @@ import type { Kernel, UniformField } from "../kernel.js";
 import { activationWgsl } from "../matmul/activation.js";
 import { maxGridDimension } from "../matmul/shape.js";
 import { declare } from "../wgsl.js";
-import { walkUniforms } from "./register-walk.js";
 import { each, staged } from "./tile.js";
-import { type Walk, walkBindings, walkReference } from "./walk.js";
+import { type Walk, walkBindings, walkReference, walkUniforms } from "./walk.js";
 
 const { rows: tilePixels, columns: tileChannels, depth, threads, side, stride } = staged;
 const across = tileChannels / side;
@@ -24,8 +23,8 @@ export function workgroupWalk(name: string, walk: Walk): Kernel {
   const [rowsApart, columnsApart] = [Math.ceil(y.result / y.divide), Math.ceil(x.result / x.divide)];
   const u32 = (field: string, value: number): UniformField => ({ name: field, type: "u32", value });
   const uniforms = [
-    ...walkUniforms(walk, 1),
-    u32("weight_lane", walk.weight.lane), u32("channel_tiles", channelTiles), u32("rows_apart", rowsApart), u32("columns_apart", columnsApart),
+    ...walkUniforms(walk),
+    u32("channel_tiles", channelTiles), u32("rows_apart", rowsApart), u32("columns_apart", columnsApart),
     u32("pixels", walk.batch * rowsApart * columnsApart),
   ];
   // Neighbouring invocations read neighbours in memory: channels where those lie side by side, else pixels; likewise for the weight.
