@@ -5,6 +5,7 @@ import { dataCommand } from "./commands/data.js";
 import { demoCommand } from "./commands/demo.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { evaluateCommand } from "./commands/evaluate.js";
+import { parityCommand } from "./commands/parity.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
 import { tuneCommand } from "./commands/tune.js";
@@ -13,7 +14,7 @@ import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, benchCommand, tuneCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, parityCommand, benchCommand, tuneCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

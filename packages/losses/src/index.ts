@@ -14,3 +14,5 @@ export type { Reward, RewardAgents, RewardScene } from "./reward-scene.js";
 export { collisionReward } from "./collision-reward.js";
 export { reinforcement } from "./reinforcement.js";
 export type { ActionValues, Reinforcement, ReinforcementOptions } from "./reinforcement.js";
+export { gaussianDivergence } from "./gaussian.js";
+export type { DiagonalGaussian } from "./gaussian.js";

@@ -28,3 +28,5 @@ export { modelValues } from "./model-values.js";
 export { EGO_STATUS_FEATURES, egoStatusTask, referenceTask, trainedEgoStatus } from "./ego-status.js";
 export type { ReferenceTaskOptions } from "./ego-status.js";
 export { decodePyTorch, isPyTorchFile } from "./state-dict/pytorch.js";
+export { decodeNpy, decodeNpz } from "./state-dict/npz.js";
+export type { NumpyArchive, NumpyArray } from "./state-dict/npz.js";
