@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StateError } from "./errors.js";
-import { decodeSafetensors, encodeSafetensors } from "./state-file.js";
+import { decodeRawSafetensors, decodeSafetensors, encodeRawSafetensors, encodeSafetensors } from "./state-file.js";
 
 const file = (): Uint8Array =>
   encodeSafetensors(
@@ -42,4 +42,20 @@ test("other dtypes are refused", () => {
   new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
   bytes.set(new TextEncoder().encode(text), 8);
   expect(() => decodeSafetensors(bytes, "x")).toThrow("dtype BF16, expected F32, I32 or U32");
+});
+
+test("tensors of any type go through raw, and a header that makes no sense is refused", () => {
+  const raw = { dtype: "I64", shape: [2], bytes: Uint8Array.from({ length: 16 }, (_, i) => i) };
+  const { tensors, metadata } = decodeRawSafetensors(encodeRawSafetensors(new Map([["count", raw]]), { format: "pt" }), "x");
+  expect(metadata).toEqual({ format: "pt" });
+  expect(tensors.get("count")).toEqual(raw);
+  const refused = (text: string) => () => {
+    const bytes = new Uint8Array(8 + text.length + 8);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+    bytes.set(new TextEncoder().encode(text), 8);
+    return decodeRawSafetensors(bytes, "x");
+  };
+  for (const entry of ['{"dtype":"F32","shape":[1]}', '{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}', '{"dtype":"F32","shape":[1],"data_offsets":[4,0]}', '{"dtype":4,"shape":[1],"data_offsets":[0,4]}', "null", "7"]) {
+    expect(refused(`{"x":${entry}}`), entry).toThrow('x: tensor "x" is described wrongly, expected dtype, shape and data_offsets, got');
+  }
 });
