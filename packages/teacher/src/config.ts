@@ -9,13 +9,16 @@ export interface TeacherConfig {
   readonly heads: number;
   /** Transformer layers over an agent's time steps; published 4. */
   readonly agentEncoderLayers: number;
-  /** Operations of one decoder group; published PUBLISHED_DECODER. */
+  /**
+   * Operations of one decoder group; published PUBLISHED_DECODER. What no operation looks at is not computed: without
+   * "temporal" there is no memory, without "map" no map encoder; without "agent" the plan does not see the agents.
+   */
   readonly decoder: readonly DecoderOperation[];
   /** Decoder groups; published 2. */
   readonly decoderGroups: number;
   /** T: frames the memory spans, the present one included; published 4 (2 s at 2 Hz). */
   readonly memoryFrames: number;
-  /** N: agent slots; published 150. */
+  /** N: agent slots; published 150. 0: agents are neither seen nor predicted, and there is no agent encoder. */
   readonly maxAgents: number;
   /** L: map line slots; published 50. */
   readonly maxLines: number;
@@ -110,7 +113,7 @@ export function plannerConfigOf(config: TeacherConfig): PlannerConfig {
     groups: config.decoderGroups,
     frames: config.memoryFrames,
     plan: VOCABULARY.plan,
-    motion: VOCABULARY.motion,
+    motion: config.maxAgents > 0 ? VOCABULARY.motion : null,
     status: config.status,
     egoVelocity: config.egoVelocity,
     egoInput: config.egoInput,

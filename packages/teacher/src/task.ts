@@ -38,7 +38,9 @@ export function teacherTask({ config, anchors, batches, lanes, loss, dropout, au
     trace: (graph, key) => {
       const context = { training: true, dropout: dropout > 0 ? { rate: dropout, key } : null };
       const outputs = teacher.forward(teacherInputs(graph, config, lanes), { memory, context });
-      const { total, terms } = graph.scope("loss", () => objective(outputs, teacherTargets(graph, config, lanes)));
+      const { futureDisplacement, futureMask, boxes, ...ego } = teacherTargets(graph, config, lanes);
+      const targets = config.maxAgents > 0 ? { ...ego, futureDisplacement, futureMask, boxes } : ego;
+      const { total, terms } = graph.scope("loss", () => objective(outputs, targets));
       return { loss: total, terms };
     },
   };

@@ -26,7 +26,7 @@ export const teacherModelSchema = z.strictObject({
   decoder,
   decoderGroups: positive,
   memoryFrames: positive,
-  maxAgents: positive,
+  maxAgents: z.int().min(0),
   maxLines: positive,
   agentInput: z.enum(["future", "history"]),
   egoInput: z.enum(["none", "status"]),
