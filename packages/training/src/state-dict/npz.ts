@@ -1,5 +1,6 @@
-import { unzipSync } from "fflate";
+import { fromHalf } from "@distilldrive/kernels";
 import { CheckpointError } from "../errors.js";
+import { openZip } from "./zip.js";
 
 /** One array of a numpy archive, in C order. */
 export interface NumpyArray {
@@ -21,6 +22,7 @@ export interface NumpyArchive {
 const elements: Readonly<Record<string, (data: ArrayBuffer) => ArrayLike<number | bigint>>> = {
   "<f8": (data) => new Float64Array(data),
   "<f4": (data) => new Float32Array(data),
+  "<f2": (data) => fromHalf(new Uint16Array(data)),
   "<i8": (data) => new BigInt64Array(data),
   "<i4": (data) => new Int32Array(data),
   "<i2": (data) => new Int16Array(data),
@@ -37,20 +39,15 @@ const elements: Readonly<Record<string, (data: ArrayBuffer) => ArrayLike<number 
  * @throws CheckpointError when it is not a zip archive
  */
 export function decodeNpz(file: Uint8Array, where: string): NumpyArchive {
-  const names: string[] = [];
-  try {
-    unzipSync(file, { filter: ({ name }) => (names.push(name.replace(/\.npy$/, "")), false) });
-  } catch (error) {
-    throw new CheckpointError(`${where}: not a numpy archive, expected a zip file, got ${error instanceof Error ? error.message : String(error)}. Write it again with numpy.savez.`);
-  }
+  const archive = openZip(file, where, "a numpy archive", "a zip file. Write it again with numpy.savez.");
+  const names = archive.names.map((name) => name.replace(/\.npy$/, ""));
   const known = new Set(names);
   const cache = new Map<string, NumpyArray>();
   const get = (name: string): NumpyArray => {
     const before = cache.get(name);
     if (before) return before;
-    const entry = known.has(name) ? unzipSync(file, { filter: (candidate) => candidate.name === `${name}.npy` })[`${name}.npy`] : undefined;
-    if (entry === undefined) throw new CheckpointError(`${where}: no array "${name}", expected one of ${names.slice(0, 8).join(", ")} ... (${names.length}). Was it made for something else?`);
-    const array = decodeNpy(entry, `${where}: ${name}`);
+    if (!known.has(name)) throw new CheckpointError(`${where}: no array "${name}", expected one of ${names.slice(0, 8).join(", ")} ... (${names.length}). Was it made for something else?`);
+    const array = decodeNpy(archive.read(`${name}.npy`), `${where}: ${name}`);
     cache.set(name, array);
     return array;
   };

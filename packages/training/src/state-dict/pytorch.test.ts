@@ -6,7 +6,7 @@ import { CheckpointError } from "../errors.js";
 import { hostileCall, type WrittenTensor, writePyTorch, written } from "../testing/write-pytorch.js";
 import { decodePyTorch } from "./pytorch.js";
 
-const one = (tensor: WrittenTensor): StoredTensor | undefined => decodePyTorch(writePyTorch(new Map([["x", tensor]])), "x.pth").get("x");
+const one = (tensor: WrittenTensor): StoredTensor | undefined => decodePyTorch(writePyTorch(new Map([["x", tensor]])), "x.pth").tensors.get("x");
 const bytesOf = (array: { readonly buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(array.buffer);
 
 describe("decodePyTorch", () => {
@@ -18,7 +18,8 @@ describe("decodePyTorch", () => {
     const names = fc.dictionary(fc.string({ minLength: 1, unit: fc.constantFrom("a", ".", "_", "é", "0") }), tensor, { minKeys: 1, maxKeys: 5 });
     fc.assert(fc.property(names, fc.constantFrom(undefined, "state_dict", "model"), (dict, under) => {
       const before = new Map(Object.entries(dict));
-      const after = decodePyTorch(writePyTorch(new Map([...before].map(([name, value]) => [name, written(value)])), under), "x.pth");
+      const { tensors: after, under: found } = decodePyTorch(writePyTorch(new Map([...before].map(([name, value]) => [name, written(value)])), under), "x.pth");
+      expect(found).toEqual(under === undefined ? [] : [under]);
       expect([...after.keys()]).toEqual([...before.keys()]);
       for (const [name, { shape, dtype, data }] of before) {
         expect(after.get(name)).toMatchObject({ shape, dtype });

@@ -1,28 +1,21 @@
 import { DatasetError, type PickleDialect, PickleObject, type PickleValue, readPickle } from "@distilldrive/datasets";
-import { fromHalf } from "@distilldrive/kernels";
 import type { StoredTensor } from "@distilldrive/tensor";
-import { unzipSync } from "fflate";
 import { CheckpointError } from "../errors.js";
+import { ELEMENT_TYPES, readElements } from "./element-types.js";
+import { openZip } from "./zip.js";
 
-interface ElementType {
-  readonly bytes: number;
-  readonly dtype: "f32" | "i32";
-  /** "bits": the four bytes as they are (a number would lose the payload of a NaN). */
-  readonly read: "bits" | ((view: DataView, at: number) => number);
-}
-
-/** How the elements of one of PyTorch's storage classes become ours. Wider numbers are rounded to float32 or refused where they do not fit. */
-const storages: Readonly<Record<string, ElementType>> = {
-  FloatStorage: { bytes: 4, dtype: "f32", read: "bits" },
-  DoubleStorage: { bytes: 8, dtype: "f32", read: (view, at) => view.getFloat64(at, true) },
-  HalfStorage: { bytes: 2, dtype: "f32", read: (view, at) => fromHalf(Uint16Array.of(view.getUint16(at, true)))[0] ?? 0 },
-  BFloat16Storage: { bytes: 2, dtype: "f32", read: (view, at) => brainFloat(view.getUint16(at, true)) },
-  LongStorage: { bytes: 8, dtype: "i32", read: (view, at) => Number(view.getBigInt64(at, true)) },
-  IntStorage: { bytes: 4, dtype: "i32", read: "bits" },
-  ShortStorage: { bytes: 2, dtype: "i32", read: (view, at) => view.getInt16(at, true) },
-  CharStorage: { bytes: 1, dtype: "i32", read: (view, at) => view.getInt8(at) },
-  ByteStorage: { bytes: 1, dtype: "i32", read: (view, at) => view.getUint8(at) },
-  BoolStorage: { bytes: 1, dtype: "i32", read: (view, at) => view.getUint8(at) },
+/** PyTorch's storage classes and what their elements are. */
+const storages: Readonly<Record<string, keyof typeof ELEMENT_TYPES>> = {
+  FloatStorage: "F32",
+  DoubleStorage: "F64",
+  HalfStorage: "F16",
+  BFloat16Storage: "BF16",
+  LongStorage: "I64",
+  IntStorage: "I32",
+  ShortStorage: "I16",
+  CharStorage: "I8",
+  ByteStorage: "U8",
+  BoolStorage: "BOOL",
 };
 
 /** A name that a state dict may mention; a marker, nothing is callable. */
@@ -79,37 +72,38 @@ const torch: PickleDialect = {
   build: (target) => target instanceof Map,
 };
 
-/** Whether bytes begin like a zip archive, as `torch.save` writes since PyTorch 1.6. */
-export function isPyTorchFile(file: Uint8Array): boolean {
-  return file[0] === 0x50 && file[1] === 0x4b && file[2] === 0x03 && file[3] === 0x04;
+/** Tensors by name, and where in the file they were. */
+export interface TorchState {
+  readonly tensors: Map<string, StoredTensor>;
+  /** Keys of the dicts around them, such as "state_dict"; none for a bare state dict. */
+  readonly under: readonly string[];
 }
 
 /**
- * Reads the tensors of a `.pth` or `.pt` file: a state dict, or a checkpoint with one under "state_dict" or "model". Nothing is
- * executed. Floats become f32 (float64 is rounded), integers i32.
+ * Reads the tensors of a `.pth` or `.pt` file: a state dict, or a checkpoint with one in it (the largest dict of tensors, at most
+ * two dicts deep). Nothing is executed. Floats become f32 (float64 is rounded), integers i32.
  * @param where the file's name, for messages
  * @throws CheckpointError when it is no such archive, is damaged, names anything but tensors, or holds no tensors
  */
-export function decodePyTorch(file: Uint8Array, where: string): Map<string, StoredTensor> {
-  if (!isPyTorchFile(file)) throw new CheckpointError(`import: ${where}: not a PyTorch file, expected the zip format of torch.save (PyTorch 1.6 or newer), got other bytes. Load it in PyTorch and save it again.`);
-  let entries: Record<string, Uint8Array>;
-  try {
-    entries = unzipSync(file);
-  } catch (cause) {
-    throw new CheckpointError(`import: ${where}: the archive is damaged (${cause instanceof Error ? cause.message : String(cause)}). Copy or download it again.`);
-  }
-  const pickle = Object.keys(entries).find((name) => name === "data.pkl" || name.endsWith("/data.pkl"));
-  const bytes = pickle === undefined ? undefined : entries[pickle];
-  if (pickle === undefined || bytes === undefined) throw new CheckpointError(`import: ${where}: no data.pkl in the archive, expected a file of torch.save, got ${Object.keys(entries).slice(0, 4).join(", ") || "nothing"}.`);
+export function decodePyTorch(file: Uint8Array, where: string): TorchState {
+  const entries = openZip(file, `import: ${where}`, "a PyTorch file", "the zip format of torch.save (PyTorch 1.6 or newer). Load it in PyTorch and save it again.");
+  const pickle = entries.names.find((name) => name === "data.pkl" || name.endsWith("/data.pkl"));
+  if (pickle === undefined) throw new CheckpointError(`import: ${where}: no data.pkl in the archive, expected a file of torch.save, got ${entries.names.slice(0, 4).join(", ") || "nothing"}.`);
   const folder = pickle.slice(0, -"data.pkl".length);
+  if (entries.names.includes(`${folder}byteorder`) && new TextDecoder().decode(entries.read(`${folder}byteorder`)).trim() !== "little") {
+    throw new CheckpointError(`import: ${where}: the numbers are big-endian, expected little-endian ones. Save it again on a little-endian machine.`);
+  }
+  const { found, under } = stateDict(readRoot(entries.read(pickle), where), where);
+  const storage = new Map<string, Uint8Array>();
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, tensor] of stateDict(readRoot(bytes, where), where)) {
+  for (const [name, tensor] of found) {
     const key = `${folder}data/${tensor.storage.key}`;
-    const data = entries[key];
-    if (data === undefined) throw new CheckpointError(`import: ${where}: "${name}" has no data, expected ${key} in the archive. Copy or download it again.`);
+    if (!entries.names.includes(key)) throw new CheckpointError(`import: ${where}: "${name}" has no data, expected ${key} in the archive. Copy or download it again.`);
+    const data = storage.get(key) ?? entries.read(key);
+    storage.set(key, data);
     tensors.set(name, toStored(tensor, data, `import: ${where}: "${name}"`));
   }
-  return tensors;
+  return { tensors, under };
 }
 
 function readRoot(bytes: Uint8Array, where: string): PickleValue {
@@ -120,43 +114,33 @@ function readRoot(bytes: Uint8Array, where: string): PickleValue {
   }
 }
 
-/** The tensors of a dict by name: of the root, or of what checkpoints put them under. */
-function stateDict(root: PickleValue, where: string): Map<string, TorchTensor> {
-  const within = root instanceof Map ? [root, root.get("state_dict"), root.get("model")] : [];
-  for (const candidate of within) {
-    if (!(candidate instanceof Map)) continue;
-    const tensors = new Map<string, TorchTensor>();
-    for (const [name, value] of candidate) if (typeof name === "string" && value instanceof TorchTensor) tensors.set(name, value);
-    if (tensors.size > 0) return tensors;
-  }
-  throw new CheckpointError(`import: ${where}: no tensors, expected a state dict or a checkpoint with one under "state_dict". Save model.state_dict().`);
+/** Where checkpoints usually have the weights; preferred among dicts with equally many tensors. */
+const usual: readonly string[] = ["state_dict", "model", "model_state_dict"];
+
+/** The largest dict of tensors: the root, or one in it. */
+function stateDict(root: PickleValue, where: string): { readonly found: ReadonlyMap<string, TorchTensor>; readonly under: readonly string[] } {
+  const candidates: { found: ReadonlyMap<string, TorchTensor>; under: readonly string[] }[] = [];
+  const visit = (value: PickleValue, under: readonly string[]): void => {
+    if (!(value instanceof Map)) return;
+    const found = new Map<string, TorchTensor>();
+    for (const [name, item] of value) {
+      if (typeof name !== "string") continue;
+      if (item instanceof TorchTensor) found.set(name, item);
+      else if (under.length < 2) visit(item, [...under, name]);
+    }
+    candidates.push({ found, under });
+  };
+  visit(root, []);
+  const rank = ({ under }: { under: readonly string[] }): number => (under.length === 0 ? -1 : (usual.indexOf(under.at(-1) ?? "") + usual.length + 1) % (usual.length + 1));
+  const [best] = candidates.sort((a, b) => b.found.size - a.found.size || rank(a) - rank(b));
+  if (best === undefined || best.found.size === 0) throw new CheckpointError(`import: ${where}: no tensors, expected a state dict or a checkpoint with one under "state_dict". Save model.state_dict().`);
+  return best;
 }
 
-function toStored({ storage: { type }, offset, shape, strides }: TorchTensor, bytes: Uint8Array, where: string): StoredTensor {
+function toStored({ storage: { type }, ...window }: TorchTensor, bytes: Uint8Array, where: string): StoredTensor {
   const kind = storages[type];
   if (kind === undefined) throw new CheckpointError(`${where}: unknown storage ${type}, expected ${Object.keys(storages).join(", ")}.`);
-  const size = shape.reduce((a, b) => a * b, 1);
-  const data = kind.dtype === "f32" ? new Float32Array(size) : new Int32Array(size);
-  const last = size === 0 ? -1 : offset + shape.reduce((at, extent, axis) => at + (extent - 1) * (strides[axis] ?? 0), 0);
-  if ((last + 1) * kind.bytes > bytes.byteLength) throw new CheckpointError(`${where}: the data is cut off, expected ${(last + 1) * kind.bytes} bytes, got ${bytes.byteLength}. Copy or download it again.`);
-  const words = new Uint32Array(data.buffer);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const index = shape.map(() => 0);
-  for (let i = 0, at = offset; i < size; i++) {
-    const value = kind.read === "bits" ? undefined : kind.read(view, at * kind.bytes);
-    if (value === undefined) words[i] = view.getUint32(at * kind.bytes, true);
-    else data[i] = value;
-    if (kind.dtype === "i32" && value !== undefined && data[i] !== value) throw new CheckpointError(`${where}: element ${i} does not fit, expected a 32-bit integer, got ${value}.`);
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const step = strides[axis] ?? 0;
-      index[axis] = (index[axis] ?? 0) + 1;
-      at += step;
-      if ((index[axis] ?? 0) < (shape[axis] ?? 0)) break;
-      at -= step * (shape[axis] ?? 0);
-      index[axis] = 0;
-    }
-  }
-  return { dtype: kind.dtype, shape, data };
+  return readElements(ELEMENT_TYPES[kind], bytes, window, where);
 }
 
 /** `torch.FloatStorage` -> `FloatStorage`. */
@@ -171,9 +155,4 @@ function orderedDict(items: PickleValue | undefined): Map<PickleValue, PickleVal
 
 function isNumbers(value: PickleValue | undefined): value is number[] {
   return Array.isArray(value) && value.every((n) => typeof n === "number");
-}
-
-/** bfloat16 is the upper half of a float32. */
-function brainFloat(bits: number): number {
-  return new DataView(Uint32Array.of(bits * 65536).buffer).getFloat32(0, true);
 }
