@@ -8,3 +8,4 @@ export { choosePlan, rescore } from "@distilldrive/nn";
 export type { ChosenPlan, ChoosePlanOptions, PlanModes, PredictedAgents, RescoreOptions } from "@distilldrive/nn";
 export { teacherFeatures, teacherTask, trainedTeacher } from "./task.js";
 export type { TeacherTaskOptions } from "./task.js";
+export { anchorsOfState, matchTeacher, PUBLISHED_TEACHER, publishedStateOf, teacherSizesOf } from "./published-state.js";

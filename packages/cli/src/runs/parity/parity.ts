@@ -1,4 +1,4 @@
-import { type NumpyArchive, decodeNpz } from "@distilldrive/training";
+import { decodeNpz, decodeStateDict, type NumpyArchive } from "@distilldrive/training";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
@@ -124,7 +124,7 @@ async function teacherSet(folder: string, model: RegExpExecArray, open: (file: s
   const gradientNames = existsSync(namesFile) ? (await readFile(namesFile, "utf8")).split("\n").map((line) => line.trim().split(/\s+/)[0] ?? "").filter((line) => line !== "") : null;
   const inputs = await open(`${prefix}_inputs`);
   return {
-    weights: await open(`${prefix}_weights`),
+    weights: decodeStateDict(await readFile(path.join(folder, `${prefix}_weights.npz`)), `${prefix}_weights.npz`).tensors,
     inputs,
     expected,
     kind: recorded === "trainbn" || recorded === "losses_grads" ? recorded : "outputs",

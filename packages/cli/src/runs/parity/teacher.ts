@@ -1,5 +1,6 @@
-import { TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig, PUBLISHED_STAGE_2 } from "@distilldrive/teacher";
-import type { NumpyArchive } from "@distilldrive/training";
+import { anchorsOfState, matchTeacher, PUBLISHED_STAGE_2, PUBLISHED_TEACHER, type TeacherConfig, teacherSizesOf } from "@distilldrive/teacher";
+import type { StoredTensor } from "@distilldrive/tensor";
+import { type NumpyArchive, requireMatch } from "@distilldrive/training";
 import type { Backend } from "./backend.js";
 import { largestOf, type Pair, type TensorKind } from "./compare.js";
 import { teacherFrames, type TeacherSizes } from "./teacher-frames.js";
@@ -7,7 +8,8 @@ import { traceTeacher } from "./teacher-graph.js";
 
 /** Files of one recorded teacher run. */
 export interface TeacherSet {
-  readonly weights: NumpyArchive;
+  /** The state dict, under its published names. */
+  readonly weights: ReadonlyMap<string, StoredTensor>;
   readonly inputs: NumpyArchive;
   /** What was recorded. */
   readonly expected: NumpyArchive;
@@ -26,20 +28,14 @@ export interface TeacherSet {
 /** Frame the gradients were recorded at. */
 const GRADIENT_FRAME = 1;
 
-/** Reads the sizes of a teacher from its weights. @throws CheckpointError when they are no teacher's */
-export function teacherConfigOf(weights: NumpyArchive, { stage2, mapVisible, slots }: Pick<TeacherSet, "stage2" | "mapVisible" | "slots">): TeacherConfig {
-  const count = (pattern: RegExp): number => 1 + Math.max(-1, ...weights.names.map((name) => Number(pattern.exec(name)?.[1] ?? -1)));
-  const base: TeacherConfig = { ...TEACHER_PRESETS.full, ...TEACHER_COMPAT.published };
+/** The configuration of a recorded teacher: sizes from its weights, behaviour from the set. */
+export function teacherConfigOf({ weights, stage2, mapVisible, slots }: Pick<TeacherSet, "weights" | "stage2" | "mapVisible" | "slots">): TeacherConfig {
   return {
-    ...base,
-    channels: weights.get("agent_encoder.agent_proj.0.bias").shape[0] ?? 0,
-    agentEncoderLayers: count(/^agent_encoder\.agent_feat_embed\.encoder\.layers\.(\d+)\./),
-    // The last layer holds the heads.
-    decoderGroups: (count(/^layers\.(\d+)\./) - 1) / base.decoder.length,
+    ...PUBLISHED_TEACHER,
+    ...teacherSizesOf(weights),
     maxAgents: slots.agents,
     maxLines: slots.lines,
     mapSlots: mapVisible ? "lines" : "padding",
-    rewards: weights.has("dqn_model.reward_weight") ? base.rewards : [],
     ...(stage2 ? PUBLISHED_STAGE_2 : {}),
   };
 }
@@ -47,13 +43,15 @@ export function teacherConfigOf(weights: NumpyArchive, { stage2, mapVisible, slo
 /** Runs a recorded teacher and pairs what it gives with what was recorded. */
 export async function runTeacher(set: TeacherSet, backend: Backend): Promise<{ readonly pairs: readonly Pair[]; readonly left: readonly string[] }> {
   const { weights, inputs, expected, kind } = set;
-  const config = teacherConfigOf(weights, set);
+  const config = teacherConfigOf(set);
   const recorded = (archive: NumpyArchive): number => 1 + Math.max(-1, ...archive.names.map((name) => Number(/^frame(\d+)\./.exec(name)?.[1] ?? -1)));
   const frames = kind === "losses_grads" ? Math.min(recorded(inputs), GRADIENT_FRAME + 1) : Math.min(recorded(inputs), recorded(expected));
   const lanes = inputs.get("frame0.timestamp").shape[0] ?? 0;
-  const anchors = { plan: weights.get("plan_anchor").values, motion: weights.get("motion_anchor").values };
+  const anchors = anchorsOfState(weights, "parity");
   const { graph, variables, teacher } = traceTeacher({ config, lanes, training: kind === "trainbn", gradients: kind !== "outputs", anchors });
-  const values = new Map([...variables.keys()].flatMap((name) => (name.startsWith("memory.") ? [] : [[name, weights.get(name).values] as const])));
+  const match = matchTeacher(teacher, weights);
+  requireMatch({ ...match, unexpected: [] }, "parity", "the teacher", "The set is of another model.");
+  const values = new Map([...match.values].map(([name, { data }]) => [name, data] as const));
   const session = await backend.open(graph, variables, values);
   try {
     const pairs: Pair[] = [];
@@ -75,16 +73,10 @@ export async function runTeacher(set: TeacherSet, backend: Backend): Promise<{ r
       const of = /^running_after_frame\d+\.(.*running_(?:mean|var))$/.exec(name)?.[1];
       if (of !== undefined) compare(name, { kind: "activation", actual: await session.valueOf(of), expected: expected.get(name).values });
     }
-    return { pairs, left: [...expected.names.filter((name) => !used.has(name)), ...unknownWeights(weights, teacher.config, variables)] };
+    return { pairs, left: [...expected.names.filter((name) => !used.has(name)), ...match.unexpected.map((name) => `weight ${name}`)] };
   } finally {
     session.close();
   }
-}
-
-/** Names of weights the model has no variable for, except those without influence. */
-function unknownWeights(weights: NumpyArchive, config: TeacherConfig, variables: ReadonlyMap<string, unknown>): string[] {
-  const without = config.rewards.length > 0 ? /pc_range$|num_batches_tracked$/ : /^dqn_model\.|pc_range$|num_batches_tracked$/;
-  return weights.names.filter((name) => !variables.has(name) && !without.test(name)).map((name) => `weight ${name}`);
 }
 
 type Found = Omit<Pair, "name">;
