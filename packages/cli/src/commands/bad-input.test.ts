@@ -80,11 +80,11 @@ describe("bad input ends a training before it writes anything", () => {
     expect(key.message).toMatch(/config\.json: unknown key "optimizer\.learningrate", expected one of learningRate, .*Did you mean "learningRate"\?$/);
     expect((await config('{ "model": { "chanels": 64 } }')).message).toContain('unknown key "model.chanels", expected one of channels, heads');
     expect((await config('{ "batch": 0 }')).message).toContain('"batch": Too small');
-    expect((await config('{ "preset": "huge" }')).message).toContain('unknown preset "huge", expected one of tiny, small, full.');
+    expect((await config('{ "preset": "huge" }')).message).toContain('unknown preset "huge", expected one of tiny, small, full, published.');
     expect((await config("{ batch: 1 }")).message).toContain("config.json: no JSON");
     expect((await config("[]")).message).toContain("expected an object of settings");
     const flag = await refuse(at("good"), "--preset", "tiyn");
-    expect([flag.status, flag.message]).toEqual([2, 'config: unknown preset "tiyn", expected one of tiny, small, full. Did you mean "tiny"?']);
+    expect([flag.status, flag.message]).toEqual([2, 'config: unknown preset "tiyn", expected one of tiny, small, full, published. Did you mean "tiny"?']);
   });
 
   it("scenes to hold out that are unknown or all there are", async () => {

@@ -1,6 +1,6 @@
 import { chromeTrace } from "@distilldrive/tensor";
 import { formatDuration } from "@distilldrive/training";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import path from "node:path";
 import { type Context, describeCommand, writeJson } from "../command.js";
 import type { Io } from "../io.js";
@@ -16,6 +16,7 @@ interface TrainOptions {
   readonly val?: readonly string[];
   readonly teacher?: string;
   readonly preset?: string;
+  readonly compat?: string;
   readonly config?: string;
   readonly epochs?: number;
   readonly steps?: number;
@@ -45,10 +46,11 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     [`npx distilldrive train ${task} --out runs/${task === "distill" ? "distilled" : task} --resume`, "go on after Ctrl-C or a crash"],
   ]).option("--out <folder>", "run directory: config.json, metrics.jsonl, checkpoints/; default runs/, named after the task and the held-out scenes");
   if (task === "distill") command.option("--teacher <run>", "run directory of the trained teacher");
+  if (task === "teacher") command.addOption(new Option("--compat <which>", "behave as the paper means or as the published code does; default as the preset").choices(["intended", "published"]));
   return command
     .option("--data <path>", `folder with scenes${task === "distill" ? "; default the teacher's" : ""}`)
     .option("--val <scenes>", `scenes to hold out, separated by commas${task === "distill" ? "; default the teacher's" : ""}`, nameList)
-    .option("--preset <name>", "size of the model: tiny, small or full; default tiny")
+    .option("--preset <name>", `size of the model: tiny, small or full; ${task === "teacher" ? "or published: also trained as published; " : ""}default tiny`)
     .option("--config <file>", "JSON file with settings; flags win over it")
     .option("--epochs <n>", "rounds through all training frames", positiveNumber)
     .option("--steps <n>", "steps; wins over epochs", wholeNumber(1))
@@ -58,7 +60,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     .option("--json", "print one JSON object at the end")
     .action(async (options: TrainOptions) => {
       const out = options.out ?? defaultRunFolder(task, options);
-      const { data, val, teacher, preset, config, epochs, steps, seed, resume = false, profile = false } = options;
+      const { data, val, teacher, preset, compat, config, epochs, steps, seed, resume = false, profile = false } = options;
       const outcome = await train(io, {
         task,
         out,
@@ -68,6 +70,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
         ...(config === undefined ? {} : { config: { content: await readSettingsFile(config), where: config } }),
         flags: {
           ...(preset === undefined ? {} : { preset }),
+          ...(compat === undefined ? {} : { compat }),
           ...(epochs === undefined ? {} : { epochs }),
           ...(steps === undefined ? {} : { steps }),
           ...(seed === undefined ? {} : { seed }),

@@ -1,25 +1,27 @@
 import { augmentSchema } from "@distilldrive/datasets";
-import { type DistillationWeights, type ImitationWeights, type RewardName, REWARDS } from "@distilldrive/losses";
+import { type DistillationWeights, type ImitationWeights, PAPER_LABELS, type RewardName, REWARDS } from "@distilldrive/losses";
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
-import { TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
+import { PUBLISHED_TEACHER, TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
 import { ConfigError, loopSchema, parseConfig, suggestion, townSchema } from "@distilldrive/training";
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { UsageError } from "../errors.js";
 import { reasonOf } from "./files.js";
+import { layered, PUBLISHED_TEACHER_TRAINING } from "./presets.js";
 
 /** What can be trained: a teacher, a student by imitation alone, a student distilled from a teacher. */
 export type TaskName = "teacher" | "student" | "distill";
 
-const PRESETS = ["tiny", "small", "full"] as const;
-const preset = z.enum(PRESETS).default("tiny");
+const SIZES = ["tiny", "small", "full"] as const;
+/** Presets of each task; "published" also sets how the model is trained. */
+const PRESETS = { teacher: [...SIZES, "published"], student: SIZES, distill: SIZES } as const;
+const preset = z.enum(SIZES).default("tiny");
 const weight = (standard: number): z.ZodDefault<z.ZodNumber> => z.number().min(0).default(standard);
 const positive = z.int().min(1);
 const decoder = z.array(z.enum(["temporal", "agent", "map", "norm", "ffn"])).min(1);
 
-/** A whole {@link TeacherConfig}; fields are described there. */
-export const teacherModelSchema = z.strictObject({
+const teacherModelFields = z.strictObject({
   channels: positive.multipleOf(8),
   heads: positive,
   agentEncoderLayers: positive,
@@ -34,11 +36,18 @@ export const teacherModelSchema = z.strictObject({
   status: z.enum(["perMode", "mean"]),
   velocityInterval: z.number().positive(),
   directionOffset: z.number().min(0),
-  // Runs older than these settings have none of them.
-  mapSlots: z.enum(["lines", "padding"]).default("lines"),
-  agentMaxGap: z.number().positive().default(2),
-  egoVelocity: z.enum(["zero", "previousStatus"]).default("zero"),
-  rewards: z.array(z.enum(Object.keys(REWARDS) as RewardName[])).default([]),
+  mapSlots: z.enum(["lines", "padding"]),
+  agentMaxGap: z.number().positive(),
+  egoVelocity: z.enum(["zero", "previousStatus"]),
+  rewards: z.array(z.enum(Object.keys(REWARDS) as RewardName[])),
+}) satisfies z.ZodType<TeacherConfig>;
+
+/** A whole {@link TeacherConfig}; fields are described there. Runs older than the last four have none of them. */
+export const teacherModelSchema = teacherModelFields.extend({
+  mapSlots: teacherModelFields.shape.mapSlots.default("lines"),
+  agentMaxGap: teacherModelFields.shape.agentMaxGap.default(2),
+  egoVelocity: teacherModelFields.shape.egoVelocity.default("zero"),
+  rewards: teacherModelFields.shape.rewards.default([]),
 }) satisfies z.ZodType<TeacherConfig>;
 
 /** A whole {@link StudentConfig}; fields are described there. */
@@ -65,9 +74,10 @@ const planningLoss = {
   classification: weight(0.5),
   reference: weight(2),
   labels: z.enum(["soft", "label"]).default("soft"),
+  softLabels: z.strictObject({ neighbours: z.int().min(0), share: z.number().min(0).max(1), floor: z.number().positive().max(1) }).default(PAPER_LABELS),
   normaliser: z.enum(["all", "valid"]).default("valid"),
 };
-const teacherLoss = z.strictObject({ ...planningLoss, motionClassification: weight(0.2), motionRegression: weight(0.2) }) satisfies z.ZodType<ImitationWeights>;
+const teacherLoss = z.strictObject({ ...planningLoss, motionClassification: weight(0.2), motionRegression: weight(0.2), reinforcement: weight(1) }) satisfies z.ZodType<ImitationWeights>;
 const studentLoss = z.strictObject(planningLoss) satisfies z.ZodType<ImitationWeights>;
 const distillationLoss = z.strictObject({
   encoderFeature: weight(PUBLISHED_DISTILLATION.encoderFeature),
@@ -78,10 +88,12 @@ const distillationLoss = z.strictObject({
 
 /** Settings of `train teacher`: the loop's, the preset, fields of the model that differ from it, the loss. */
 export const teacherSettings = loopSchema.extend({
-  preset,
+  preset: z.enum(PRESETS.teacher).default("tiny"),
+  /** What the model does where the published code differs from the paper; default as the preset has it. Fields of `model` win over it. */
+  compat: z.enum(["intended", "published"]).optional(),
   /** On a few real scenes the town's variety is worth more than its strangeness costs: 24 scenes by default. */
   town: townSchema.prefault({ scenes: 24 }),
-  model: teacherModelSchema.partial().prefault({}),
+  model: teacherModelFields.partial().prefault({}),
   loss: teacherLoss.prefault({}),
   augmentation: augmentSchema.prefault({}),
 });
@@ -99,6 +111,8 @@ export type ResolvedSettings =
 /** Settings that have a flag; a flag wins over the configuration file. */
 export interface SettingFlags {
   readonly preset?: string;
+  /** Teachers only. */
+  readonly compat?: string;
   readonly epochs?: number;
   readonly steps?: number;
   readonly seed?: number;
@@ -114,18 +128,19 @@ export function resolveSettings(task: TaskName, content: unknown, flags: Setting
   if (content === null || typeof content !== "object" || Array.isArray(content)) {
     throw new ConfigError(`${where}: expected an object of settings such as { "preset": "tiny", "epochs": 10 }, got ${Array.isArray(content) ? "a list" : String(content)}. See docs/configuration.md.`);
   }
-  if (flags.preset !== undefined && !(PRESETS as readonly string[]).includes(flags.preset)) {
-    throw new UsageError(unknownPreset("config", flags.preset));
-  }
-  const merged: Record<string, unknown> = { ...content };
-  if (typeof merged["preset"] === "string" && !(PRESETS as readonly string[]).includes(merged["preset"])) throw new ConfigError(unknownPreset(where, merged["preset"]));
+  const presets: readonly string[] = PRESETS[task];
+  if (flags.preset !== undefined && !presets.includes(flags.preset)) throw new UsageError(unknownPreset("config", flags.preset, presets));
+  const own: Record<string, unknown> = { ...content };
+  if (typeof own["preset"] === "string" && !presets.includes(own["preset"])) throw new ConfigError(unknownPreset(where, own["preset"], presets));
+  const published = task === "teacher" && (flags.preset ?? own["preset"]) === "published";
+  const merged = published ? layered(PUBLISHED_TEACHER_TRAINING, own) : own;
   // Steps win over epochs, so epochs asked for now must not lose to steps of the file.
   if (flags.epochs !== undefined) delete merged["steps"];
   for (const [name, value] of Object.entries(flags)) if (value !== undefined) merged[name] = value;
   switch (task) {
     case "teacher": {
       const settings = parseConfig(teacherSettings, merged, where);
-      return { task, settings, model: parseConfig(teacherModelSchema, { ...TEACHER_PRESETS[settings.preset], ...settings.model }, `${where}: model`) };
+      return { task, settings, model: parseConfig(teacherModelSchema, teacherModel(settings), `${where}: model`) };
     }
     case "student": {
       const settings = parseConfig(studentSettings, merged, where);
@@ -138,12 +153,17 @@ export function resolveSettings(task: TaskName, content: unknown, flags: Setting
   }
 }
 
+/** The model of a teacher's settings: fields of its own over `compat` over the preset. */
+function teacherModel({ preset: name, compat, model }: Pick<z.output<typeof teacherSettings>, "preset" | "compat" | "model">): object {
+  return { ...(name === "published" ? PUBLISHED_TEACHER : TEACHER_PRESETS[name]), ...(compat === undefined ? {} : TEACHER_COMPAT[compat]), ...model };
+}
+
 function studentModel(settings: z.output<typeof studentSettings>, where: string): StudentConfig {
   return parseConfig(studentModelSchema, { ...STUDENT_PRESETS[settings.preset], ...settings.model }, `${where}: model`);
 }
 
-function unknownPreset(where: string, name: string): string {
-  return `${where}: unknown preset "${name}", expected one of ${PRESETS.join(", ")}.${suggestion(name, PRESETS)}`;
+function unknownPreset(where: string, name: string, presets: readonly string[]): string {
+  return `${where}: unknown preset "${name}", expected one of ${presets.join(", ")}.${suggestion(name, presets)}`;
 }
 
 /** Reads a configuration file. @throws ConfigError when it cannot be read or is no JSON */
