@@ -5,6 +5,8 @@ import { dataCommand } from "./commands/data.js";
 import { demoCommand } from "./commands/demo.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { evaluateCommand } from "./commands/evaluate.js";
+import { exportCommand } from "./commands/export.js";
+import { importCommand } from "./commands/import.js";
 import { parityCommand } from "./commands/parity.js";
 import { reportCommand } from "./commands/report.js";
 import { trainCommand } from "./commands/train.js";
@@ -14,7 +16,7 @@ import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, parityCommand, benchCommand, tuneCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, importCommand, exportCommand, parityCommand, benchCommand, tuneCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

@@ -8,7 +8,7 @@ export { fit } from "./fit.js";
 export type { BatchSource, FitOptions, FitResult, Task, TrainingBatch } from "./fit.js";
 export { appendAccumulation, appendUpdate, createOptimizer, refreshesAfter, restartInput, scalarInput, stepScalars, traceUpdate } from "./optimizer.js";
 export type { Optimizer, Update } from "./optimizer.js";
-export { groupParameters } from "./parameter-groups.js";
+export { groupParameters, patternOf } from "./parameter-groups.js";
 export type { ParameterGroup } from "./parameter-groups.js";
 export { traceRefresh } from "./soap.js";
 export { keyInput, traceTraining } from "./training-graph.js";

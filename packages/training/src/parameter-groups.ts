@@ -36,7 +36,7 @@ export function groupParameters(parameters: NamedVariables, config: OptimizerCon
   return [...groups.values()];
 }
 
-/** `*` stands for any characters, everything else for itself. */
-function patternOf(match: string): RegExp {
+/** Pattern of names: `*` stands for any characters, everything else for itself. */
+export function patternOf(match: string): RegExp {
   return new RegExp(`^${match.split("*").map((text) => text.replace(/[.+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`);
 }

@@ -26,7 +26,7 @@ export function evaluateCommand({ io, finish }: Context): Command {
     .action(async ({ run, data, val, mlp, json }: EvaluateOptions) => {
       const evaluation = await evaluateRun(io, { run: run ?? (await latestRun("runs", "evaluate")), mlp, ...(data === undefined ? {} : { data }), ...(val === undefined ? {} : { val }) });
       if (json === true) writeJson(io, evaluationJson(evaluation));
-      else io.out(`${formatResults([...evaluation.baselines, evaluation.planner])}\n${evaluation.planner.name} after ${evaluation.step} steps, ${evaluation.samplesPerSecond.toFixed(1)} samples/s\n`);
+      else io.out(`${formatResults([...evaluation.baselines, evaluation.planner])}\n${evaluation.planner.name} ${evaluation.run.imported ? `imported from ${evaluation.run.imported.file}` : `after ${evaluation.step} steps`}, ${evaluation.samplesPerSecond.toFixed(1)} samples/s\n`);
       finish(0);
     });
 }

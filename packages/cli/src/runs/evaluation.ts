@@ -49,6 +49,7 @@ export async function evaluateRun(io: Io, request: EvaluationRequest, device?: D
   const { run: folder } = request;
   const run = await readRun(folder, "evaluate");
   const data = request.data ?? run.data.path;
+  if (data === "") throw new RunError(`evaluate: ${folder} holds imported weights without scenes, expected where scenes are. Name the folder with --data and the scenes with --val.`);
   const scenes = await evaluationScenes(run, data, request.val);
   const training = request.mlp ? await trainingScenes(io, run, data) : null;
   const own = device ?? (await openDevice());
@@ -89,6 +90,10 @@ async function evaluationScenes(run: Run, data: string, val: readonly string[] |
 
 /** The scenes the run was trained on, to train the MLP on the same; null where they are not at hand. */
 async function trainingScenes(io: Io, run: Run, data: string): Promise<Scene[] | null> {
+  if (run.imported) {
+    io.err("What imported weights were trained on is not known: no ego-status MLP beside them.\n");
+    return null;
+  }
   for (const place of new Set([data, run.data.path])) {
     try {
       return await scenesOf(place, run.data.train, "evaluate");

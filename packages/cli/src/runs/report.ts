@@ -153,7 +153,8 @@ async function factsOf(evaluations: readonly RunEvaluation[]): Promise<Record<st
     const statistics = await readStatistics(folder);
     const { train } = run.data;
     const cost = statistics === null ? "" : `, ${formatDuration(statistics.seconds)} of training, ${(statistics.samples / Math.max(statistics.seconds, Number.MIN_VALUE)).toFixed(1)} samples/s, ${formatMebibytes(statistics.gpuBytes)} on the device`;
-    facts[`${planner.name} (${path.basename(folder)})`] = `preset ${run.settings.preset}, seed ${run.settings.seed}, ${step} of ${run.steps} steps${cost}; trained on ${train.length} scenes: ${shortList(train)}`;
+    const training = run.imported ? `weights imported from ${run.imported.file}` : `seed ${run.settings.seed}, ${step} of ${run.steps} steps${cost}; trained on ${train.length} scenes: ${shortList(train)}`;
+    facts[`${planner.name} (${path.basename(folder)})`] = `preset ${run.settings.preset}, ${training}`;
     facts["versions"] = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`).join(", ");
   }
   return facts;

@@ -12,7 +12,7 @@ import { type ResolvedSettings, distillSettings, studentModelSchema, studentSett
 const RUN_FILE = "config.json";
 
 const dataSchema = z.strictObject({
-  /** Folder or file the scenes came from, absolute. */
+  /** Folder or file the scenes came from, absolute; "" where imported weights came without any. */
   path: z.string(),
   /** Names of the scenes that are trained on. */
   train: z.array(z.string()),
@@ -36,8 +36,20 @@ const teacherOfRun = z.strictObject({
   step: z.int(),
   model: teacherModelSchema,
 });
+/** Where weights came from that were not trained here. */
+const importedSchema = z.strictObject({
+  /** File they were read from, absolute. */
+  file: z.string(),
+  format: z.enum(["PyTorch", "safetensors", "numpy"]),
+  /** What was taken off the names, "" or with a dot at the end. */
+  prefix: z.string(),
+  /** Parameters the file lacked, which began anew. */
+  missing: z.array(z.string()),
+  /** Names of the file that were left out. */
+  unexpected: z.array(z.string()),
+});
 const runSchema = z.discriminatedUnion("task", [
-  z.strictObject({ task: z.literal("teacher"), settings: teacherSettings, model: teacherModelSchema, ...shared }),
+  z.strictObject({ task: z.literal("teacher"), settings: teacherSettings, model: teacherModelSchema, imported: importedSchema.optional(), ...shared }),
   z.strictObject({ task: z.literal("student"), settings: studentSettings, model: studentModelSchema, ...shared }),
   z.strictObject({ task: z.literal("distill"), settings: distillSettings, model: studentModelSchema, teacher: teacherOfRun, ...shared }),
 ]);
@@ -49,6 +61,9 @@ export interface TeacherOfRun {
   readonly model: TeacherConfig;
 }
 
+/** Where weights came from that were not trained here. */
+export type ImportedFrom = z.output<typeof importedSchema>;
+
 /** Everything needed to build a run's model and data again. */
 export type Run = ResolvedSettings & {
   readonly steps: number;
@@ -58,6 +73,8 @@ export type Run = ResolvedSettings & {
   readonly command: string;
   /** Only where a student is distilled. */
   readonly teacher: TeacherOfRun | null;
+  /** Only where weights were imported; such a run holds a model, but no state of a training. */
+  readonly imported?: ImportedFrom | undefined;
 };
 
 /** Writes `config.json`. @throws RunError when it cannot be written */

@@ -120,6 +120,7 @@ async function runToResume({ task, out, resume, val }: TrainRequest, where: stri
   if (checkpoint !== null && !resume) throw new CheckpointError(`${where}: ${out} already holds a run, expected an empty directory, got ${path.basename(checkpoint)}. Add --resume to continue it, or choose another --out.`);
   const run = checkpoint === null ? await findRun(out) : await readRun(out, where);
   if (run === null) return null;
+  if (run.imported) throw new RunError(`${where}: ${out} holds weights that were imported, which have no state of an optimiser to go on with. Choose another --out; a student can be distilled from them with --teacher ${out}.`);
   if (run.task !== task) throw new RunError(`${where}: ${out} holds a run of "train ${run.task}". Go on with that command, or choose another --out.`);
   if (val !== undefined) {
     const held = resolveSceneNames(val, [...run.data.train, ...run.data.val], where);

@@ -43,7 +43,7 @@ export function matchState(wanted: ReadonlyMap<string, WantedTensor>, given: Rea
 }
 
 /** Names a message lists at most of each kind. */
-const LISTED = 12;
+const LISTED = 8;
 
 /**
  * Makes sure that a state dict fits.
