@@ -14,3 +14,5 @@ export { checkGradient } from "./gradcheck.js";
 export type { GradientClaim } from "./gradcheck.js";
 export { countCalls } from "./counting-device.js";
 export type { Counts } from "./counting-device.js";
+export { hostileCall, writePyTorch, writtenTensor } from "./write-pytorch.js";
+export type { Layout, WrittenTensor } from "./write-pytorch.js";

@@ -1,9 +1,8 @@
 import type { StoredTensor } from "@distilldrive/tensor";
-import { lawRuns } from "@distilldrive/testkit";
+import { hostileCall, lawRuns, writePyTorch, type WrittenTensor, writtenTensor } from "@distilldrive/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../errors.js";
-import { hostileCall, type WrittenTensor, writePyTorch, written } from "../testing/write-pytorch.js";
 import { decodePyTorch } from "./pytorch.js";
 
 const one = (tensor: WrittenTensor): StoredTensor | undefined => decodePyTorch(writePyTorch(new Map([["x", tensor]])), "x.pth").tensors.get("x");
@@ -18,7 +17,7 @@ describe("decodePyTorch", () => {
     const names = fc.dictionary(fc.string({ minLength: 1, unit: fc.constantFrom("a", ".", "_", "é", "0") }), tensor, { minKeys: 1, maxKeys: 5 });
     fc.assert(fc.property(names, fc.constantFrom(undefined, "state_dict", "model"), (dict, under) => {
       const before = new Map(Object.entries(dict));
-      const { tensors: after, under: found } = decodePyTorch(writePyTorch(new Map([...before].map(([name, value]) => [name, written(value)])), under), "x.pth");
+      const { tensors: after, under: found } = decodePyTorch(writePyTorch(new Map([...before].map(([name, value]) => [name, writtenTensor(value)])), under), "x.pth");
       expect(found).toEqual(under === undefined ? [] : [under]);
       expect([...after.keys()]).toEqual([...before.keys()]);
       for (const [name, { shape, dtype, data }] of before) {
@@ -47,10 +46,10 @@ describe("decodePyTorch", () => {
   });
 
   it("refuses what is no state dict, executes nothing, and says where", () => {
-    const good = new Map([["x", written({ shape: [2], dtype: "f32", data: Float32Array.of(1, 2) })]]);
+    const good = new Map([["x", writtenTensor({ shape: [2], dtype: "f32", data: Float32Array.of(1, 2) })]]);
     const reading = (file: Uint8Array) => () => decodePyTorch(file, "x.pth");
-    expect(reading(writePyTorch(good, "state_dict", hostileCall))).toThrow(/^import: x\.pth: refused global "os\.system" at byte \d+\. Only tensors and dicts are read/);
-    expect(reading(writePyTorch(good, "state_dict", hostileCall))).toThrow(CheckpointError);
+    expect(reading(writePyTorch(good, "state_dict", hostileCall("os.system", "echo owned")))).toThrow(/^import: x\.pth: refused global "os\.system" at byte \d+\. Only tensors and dicts are read/);
+    expect(reading(writePyTorch(good, "state_dict", hostileCall("os.system", "echo owned")))).toThrow(CheckpointError);
     expect(reading(new TextEncoder().encode("not a zip"))).toThrow("import: x.pth: not a PyTorch file, expected the zip format of torch.save");
     expect(reading(writePyTorch(good).subarray(0, 60))).toThrow("import: x.pth: the archive is damaged");
     expect(reading(writePyTorch(new Map()))).toThrow('import: x.pth: no tensors, expected a state dict or a checkpoint with one under "state_dict"');

@@ -1,10 +1,9 @@
 import { encodeRawSafetensors, encodeSafetensors, type StoredTensor } from "@distilldrive/tensor";
-import { lawRuns } from "@distilldrive/testkit";
+import { lawRuns, writePyTorch, writtenTensor } from "@distilldrive/testkit";
 import fc from "fast-check";
 import { zipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../errors.js";
-import { writePyTorch, written } from "../testing/write-pytorch.js";
 import { decodeStateDict } from "./read.js";
 
 const state = new Map<string, StoredTensor>([
@@ -24,7 +23,7 @@ function npy(type: string, shape: readonly number[], data: { readonly buffer: Ar
   return file;
 }
 const npz = (): Uint8Array => zipSync({ "layers.0.weight.npy": npy("<f4", [2, 3], Float32Array.of(1, -0, 3.5, 1e-42, -3e38, 0.1)), "count.npy": npy("<i8", [], BigInt64Array.of(-7n)) });
-const pth = (): Uint8Array => writePyTorch(new Map([...state].map(([name, tensor]) => [name, written(tensor)])), "state_dict");
+const pth = (): Uint8Array => writePyTorch(new Map([...state].map(([name, tensor]) => [name, writtenTensor(tensor)])), "state_dict");
 
 describe("decodeStateDict", () => {
   it("tells the formats by their content and gives the same bits of each", () => {

@@ -1,4 +1,3 @@
-import type { StoredTensor } from "@distilldrive/tensor";
 import { zipSync } from "fflate";
 
 /** Opcodes of pickle protocol 2 as text where they are letters. */
@@ -38,7 +37,7 @@ export interface WrittenTensor extends Layout {
 }
 
 /** f32 and i32 tensors as `torch.save` would store them. */
-export function written({ dtype, shape, data }: StoredTensor): WrittenTensor {
+export function writtenTensor({ dtype, shape, data }: { readonly dtype: string; readonly shape: readonly number[]; readonly data: Float32Array | Int32Array | Uint32Array }): WrittenTensor {
   return { shape, storage: dtype === "f32" ? "FloatStorage" : "IntStorage", bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
@@ -73,8 +72,10 @@ export function writePyTorch(tensors: ReadonlyMap<string, WrittenTensor>, under?
   return zipSync({ "archive/data.pkl": pickle, ...files, "archive/version": code("3\n") }, { level: 0 });
 }
 
-/** A call of a function outside PyTorch, as an attacker would write it. */
-export const hostileCall: readonly Uint8Array[] = [global("os.system"), ...tuple([text("echo owned")]), code("R")];
+/** A call of a function outside PyTorch, as an attacker would write it. @param name such as "os.system" @param argument of the call */
+export function hostileCall(name: string, argument: string): readonly Uint8Array[] {
+  return [global(name), ...tuple([text(argument)]), code("R")];
+}
 
 function rowMajor(shape: readonly number[]): number[] {
   return shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
