@@ -64,8 +64,9 @@ export type { PredictModel, PredictModelConfig } from "./generative/predict-mode
 export { choosePlan } from "./inference/choose-plan.js";
 export type { ChosenPlan, ChoosePlanOptions, PlanModes } from "./inference/choose-plan.js";
 export { positionsOf } from "./inference/positions.js";
-export { rescore } from "./inference/rescore.js";
-export type { PredictedAgents, RescoreOptions } from "./inference/rescore.js";
+export { PUBLISHED_RESCORING, rescore } from "./inference/rescore.js";
+export type { RescoreOptions } from "./inference/rescore.js";
+export type { AgentPath, PredictedAgents } from "./inference/predicted-boxes.js";
 export { boxesMeet } from "./inference/boxes-meet.js";
 export type { GroundBox } from "./inference/boxes-meet.js";
 

@@ -43,6 +43,8 @@ export interface TeacherConfig {
   readonly egoVelocity: "zero" | "previousStatus";
   /** Rewards of the reinforcement, in the order of their learned weights; none: no reinforcement. */
   readonly rewards: readonly RewardName[];
+  /** Collision re-scoring at inference: as the paper means it ("intended", default), or with the published faults (fact T19). */
+  readonly rescoring: "intended" | "published";
   /** m added to the length a line segment is divided by to get its direction, default 0; published 1 (fact T11). */
   readonly directionOffset: number;
 }
@@ -60,6 +62,7 @@ const OPTIONS = {
   agentMaxGap: 2,
   egoVelocity: "zero",
   rewards: [],
+  rescoring: "intended",
 } as const satisfies Partial<TeacherConfig>;
 
 /**
@@ -67,7 +70,7 @@ const OPTIONS = {
  * reproduce. Spread one over a preset.
  */
 export const TEACHER_COMPAT = {
-  intended: { velocityInterval: 0.5, directionOffset: 0, mapSlots: "lines", agentMaxGap: 2 },
+  intended: { velocityInterval: 0.5, directionOffset: 0, mapSlots: "lines", agentMaxGap: 2, rescoring: "intended" },
   published: {
     agentInput: "future",
     egoInput: "none",
@@ -79,6 +82,7 @@ export const TEACHER_COMPAT = {
     agentMaxGap: 1e9,
     egoVelocity: "zero",
     rewards: PUBLISHED_REWARDS,
+    rescoring: "published",
   },
 } as const satisfies Record<string, Partial<TeacherConfig>>;
 

@@ -1,5 +1,6 @@
 import type { Anchors, Augmentation, FeatureOptions, StreamBatches } from "@distilldrive/datasets";
 import { imitation, type ImitationWeights } from "@distilldrive/losses";
+import { PUBLISHED_RESCORING } from "@distilldrive/nn";
 import type { StoredTensor } from "@distilldrive/tensor";
 import { streamSource, type Task, type TrainedPlanner } from "@distilldrive/training";
 import type { TeacherConfig } from "./config.js";
@@ -54,6 +55,7 @@ export function trainedTeacher(config: TeacherConfig, anchors: Anchors, values: 
     model: teacher,
     values,
     features: teacherFeatures(config),
+    ...(config.rescoring === "published" ? { rescore: PUBLISHED_RESCORING.teacher } : {}),
     memory: (lanes) => teacherMemory(config, lanes),
     trace: (graph, lanes, memory) => teacher.forward(teacherInputs(graph, config, lanes), { memory: memory as ReturnType<typeof teacherMemory> }),
   };

@@ -1,6 +1,6 @@
 import { evaluationStream, type FeatureOptions, type Sample, type Scene } from "@distilldrive/datasets";
 import { planningMetrics, type PlanningTable } from "@distilldrive/metrics";
-import { choosePlan, type PlannerOutput } from "@distilldrive/nn";
+import { choosePlan, type PlannerOutput, type RescoreOptions } from "@distilldrive/nn";
 import { compile, createStore, type Device, Graph, type StoredTensor, variablesOf } from "@distilldrive/tensor";
 import { batchInputs, type MoreInputs } from "./stream-source.js";
 
@@ -15,6 +15,8 @@ export interface TrainedPlanner {
   readonly memory: (lanes: number) => unknown;
   /** Traces the forward pass at inference. @param memory what `memory(lanes)` returned */
   readonly trace: (graph: Graph, lanes: number, memory: unknown) => Pick<PlannerOutput, "motion" | "agentPadding"> & { readonly plan: Pick<PlannerOutput["plan"], "logits" | "deltas"> };
+  /** How modes that meet the predicted agents are pushed down, default as intended. */
+  readonly rescore?: RescoreOptions;
   /** Inputs a stream batch cannot hold, such as camera images. */
   readonly more?: MoreInputs;
 }
@@ -94,7 +96,7 @@ export async function evaluatePlanner(device: Device, planner: TrainedPlanner, s
               deltas: part("motion.deltas"),
             }
           : undefined;
-        const { index, positions } = choosePlan(sample.command, { logits, deltas }, agents ? { agents } : {});
+        const { index, positions } = choosePlan(sample.command, { logits, deltas }, agents ? { agents, ...(planner.rescore ? { rescore: planner.rescore } : {}) } : {});
         metrics.add({ sample, waypoints: positions });
         plans.push({ sample, logits, deltas, chosen: index, positions });
       });

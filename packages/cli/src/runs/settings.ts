@@ -40,14 +40,16 @@ const teacherModelFields = z.strictObject({
   agentMaxGap: z.number().positive(),
   egoVelocity: z.enum(["zero", "previousStatus"]),
   rewards: z.array(z.enum(Object.keys(REWARDS) as RewardName[])),
+  rescoring: z.enum(["intended", "published"]),
 }) satisfies z.ZodType<TeacherConfig>;
 
-/** A whole {@link TeacherConfig}; fields are described there. Runs older than the last four have none of them. */
+/** A whole {@link TeacherConfig}; fields are described there. Runs older than the last five have none of them. */
 export const teacherModelSchema = teacherModelFields.extend({
   mapSlots: teacherModelFields.shape.mapSlots.default("lines"),
   agentMaxGap: teacherModelFields.shape.agentMaxGap.default(2),
   egoVelocity: teacherModelFields.shape.egoVelocity.default("zero"),
   rewards: teacherModelFields.shape.rewards.default([]),
+  rescoring: teacherModelFields.shape.rescoring.default("intended"),
 }) satisfies z.ZodType<TeacherConfig>;
 
 /** A whole {@link StudentConfig}; fields are described there. */

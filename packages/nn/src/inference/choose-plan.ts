@@ -1,5 +1,6 @@
 import { positionsOf } from "./positions.js";
-import { type PredictedAgents, rescore, type RescoreOptions } from "./rescore.js";
+import type { PredictedAgents } from "./predicted-boxes.js";
+import { rescore, type RescoreOptions } from "./rescore.js";
 
 /** One sample's plan as the planner returns it. */
 export interface PlanModes {
