@@ -70,7 +70,7 @@ describe("import and export", () => {
     const { status, out } = await runCommand(["import", nested, "--out", at("nested"), "--config", at("hidden.json")]);
     expect(status).toBe(0);
     expect(out).toContain(`file     ${nested}: PyTorch, ${state.size} tensors under "state_dict", names behind "module.model."\n`);
-    expect(out).toContain("model    teacher of 16 channels, 2 heads, 1 encoder layers, 1 decoder groups, 4 agents, 4 lines");
+    expect(out).toContain("model    teacher of 16 channels, 1 encoder layer, 1 decoder group, 2 heads, 4 agents, 4 lines");
     expect(out).toContain("kept     without influence on the plan: agent_encoder.pc_range, ");
     expect(out).toContain(`Evaluate it: npx distilldrive evaluate --run ${at("nested")} --data <folder> --val <scenes>\n`);
   });
@@ -92,7 +92,7 @@ describe("import and export", () => {
     const file = await save("changed.pth", torchFile(changed));
     const { status, message } = await refuse(file);
     expect(status).toBe(1);
-    expect(message).toMatch(/^import: changed\.pth: the names do not fit, expected those of a teacher of 16 channels, 1 encoder layers and 1 decoder groups, got\n {2}missing \(1\): fc_after\.weight\n {2}unexpected \(1\): extra\.weight\nNothing was written\. /);
+    expect(message).toMatch(/^import: changed\.pth: the names do not fit, expected those of a teacher of 16 channels, 1 encoder layer, 1 decoder group, got\n {2}missing \(1\): fc_after\.weight\n {2}unexpected \(1\): extra\.weight\nNothing was written\. /);
     expect((await refuse(file, "--allow-missing", "fc_*")).message).toContain("\n  unexpected (1): extra.weight\n");
     const allowed = await runCommand(["import", file, "--out", at("changed"), "--config", at("hidden.json"), "--allow-missing", "fc_*", "--allow-unexpected", "extra.*", "--json"]);
     expect(JSON.parse(allowed.out)).toMatchObject({ missing: ["fc_after.weight"], left: ["extra.weight"] });

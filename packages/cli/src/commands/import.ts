@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Context, describeCommand, writeJson } from "../command.js";
-import { importRun, type ImportOutcome } from "../runs/import.js";
+import { importRun, type ImportOutcome, sizesOf } from "../runs/import.js";
 import { nameList } from "../runs/options.js";
 import { readSettingsFile } from "../runs/settings.js";
 
@@ -66,8 +66,8 @@ function describe(file: string, out: string, { run, state, prefix, filled, carri
   const listed = (names: readonly string[]): string => `${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}`;
   const lines = [`file     ${file}: ${state.format}, ${state.tensors} tensors${place}`];
   if (run.task === "teacher") {
-    const { channels, heads, agentEncoderLayers, decoderGroups, maxAgents, maxLines, mapSlots } = run.model;
-    lines.push(`model    teacher of ${channels} channels, ${heads} heads, ${agentEncoderLayers} encoder layers, ${decoderGroups} decoder groups, ${maxAgents} agents, ${maxLines} lines; ${filled} variables filled`);
+    const { heads, maxAgents, maxLines, mapSlots } = run.model;
+    lines.push(`model    teacher of ${sizesOf(run.model)}, ${heads} heads, ${maxAgents} agents, ${maxLines} lines; ${filled} variables filled`);
     if (mapSlots === "padding") lines.push("map      not seen, as in the published code; { \"model\": { \"mapSlots\": \"lines\" } } in --config shows it");
   }
   if (carried.length > 0) lines.push(`kept     without influence on the plan: ${listed(carried)}`);

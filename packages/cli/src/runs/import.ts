@@ -136,14 +136,20 @@ function requireAllowed({ values, missing, unexpected, misfits }: StateMatch, { 
   };
   const [mayMiss, mayLeave] = [among(allowMissing), among(allowUnexpected)];
   const sizes = preset === undefined || misfits.length === 0 ? "" : " Leave --preset out to take the sizes from the file.";
-  const foreign = missing.length > values.size ? " This looks like the state dict of another model." : "";
+  const foreign = missing.length > values.size + misfits.length ? " This looks like the state dict of another model." : "";
   requireMatch(
     { missing: missing.filter((name) => !mayMiss(name)), unexpected: unexpected.filter((name) => !mayLeave(name)), misfits },
     where,
-    `a teacher of ${model.channels} channels, ${model.agentEncoderLayers} encoder layers and ${model.decoderGroups} decoder groups`,
+    `a teacher of ${sizesOf(model)}`,
     `Nothing was written.${foreign}${sizes} Where names may be missing (they begin anew) or be left out, say so: --allow-missing <names>, --allow-unexpected <names>, * for any characters.`,
   );
   return { missing: missing.filter(mayMiss), unexpected: unexpected.filter(mayLeave) };
+}
+
+/** Sizes that names and shapes depend on, in words. */
+export function sizesOf({ channels, agentEncoderLayers, decoderGroups }: TeacherConfig): string {
+  const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+  return `${channels} channels, ${count(agentEncoderLayers, "encoder layer")}, ${count(decoderGroups, "decoder group")}`;
 }
 
 function requireFinite(values: ReadonlyMap<string, StoredTensor>, where: string): void {
