@@ -11,11 +11,11 @@ export const MODES = 6;
 
 /** Typical trajectories the modes start from. Positions (cumulative), metres, one every 0.5 s. */
 export interface Anchors {
-  /** [3, 6, 6, 2] per command (COMMANDS order) and mode: x right, y forward; model axes, from the planned point. */
+  /** [3, 6, 6, 2] (6 modes unless others were asked for) per command (COMMANDS order) and mode: x right, y forward; model axes, from the planned point. */
   readonly plan: Float32Array;
   /** [10, 6, 12, 2] per class and mode in the agent's own frame, x along its heading, y left: rotate by yaw to use. */
   readonly motion: Float32Array;
-  /** [3] driven paths the plan anchors were made from; where below 6, defaults fill up. */
+  /** [3] driven paths the plan anchors were made from; where below the modes, defaults fill up. */
   readonly planSamples: readonly number[];
   /** [10] likewise for the motion anchors. */
   readonly motionSamples: readonly number[];
@@ -29,6 +29,10 @@ export interface AnchorOptions {
   readonly seed?: number;
   /** As in FeatureOptions. Default "lidar". */
   readonly egoPoint?: "lidar" | "rearAxle";
+  /** Modes per command, 1 to 20. Default 6, which our planners read. */
+  readonly planModes?: number;
+  /** Modes per class, likewise. */
+  readonly motionModes?: number;
 }
 
 /** Paths clustered per command or class at most; more are thinned out evenly. */
@@ -42,22 +46,22 @@ const SAME = 1e-3;
  * Clusters the driven paths of all usable frames (all 10 Hz phases) per command, and the agents' paths per class, by
  * seeded k-means: same scenes, same seed, same anchors. Modes are ordered by length, then from left to right.
  *
- * Where fewer than 6 different paths exist (a parked scene, a class that is never seen), those that exist are kept and
+ * Where fewer different paths than modes exist (a parked scene, a class that is never seen), those that exist are kept and
  * default arcs fill up: a command without any path takes the other turn's paths mirrored, then arcs of 60 degrees
  * (turns) or none (straight) at 2 to 12 m/s; a class takes straight paths up to its usual speed.
  */
 export function buildAnchors(scenes: readonly Scene[], options: AnchorOptions = {}): Anchors {
-  const { mirror = true, seed = 0, egoPoint = "lidar" } = options;
+  const { mirror = true, seed = 0, egoPoint = "lidar", planModes = MODES, motionModes = MODES } = options;
   const driven = drivenPaths(scenes, mirror, egoPoint === "lidar" ? LIDAR_OFFSET.forward : 0);
   const plan = COMMANDS.map((command, c) => {
     const own = driven[c] ?? [];
     const borrowed = own.length > 0 || command === "straight" ? own : (driven[1 - c] ?? []).map((path) => path.map((v, i) => (i % 2 === 0 ? 0 - v : v)));
-    return { samples: own.length, centres: cluster(borrowed, defaultPlans(command), seed) };
+    return { samples: own.length, centres: cluster(borrowed, defaultPlans(command, planModes), planModes, seed) };
   });
   const moved = agentPaths(scenes, mirror);
   const motion = AGENT_CLASSES.map((category) => {
     const paths = moved.get(category) ?? [];
-    return { samples: paths.length, centres: cluster(paths, defaultMotions(category), seed) };
+    return { samples: paths.length, centres: cluster(paths, defaultMotions(category, motionModes), motionModes, seed) };
   });
   return {
     plan: Float32Array.from(plan.flatMap(({ centres }) => centres.flat())),
@@ -109,18 +113,18 @@ function agentPaths(scenes: readonly Scene[], mirror: boolean): Map<AgentClass, 
   return paths;
 }
 
-/** Six centres of the given paths; `defaults` fill up where fewer than six differ. */
-function cluster(all: readonly number[][], defaults: readonly number[][], seed: number): number[][] {
+/** Centres of the given paths; `defaults` fill up where fewer than `modes` differ. */
+function cluster(all: readonly number[][], defaults: readonly number[][], modes: number, seed: number): number[][] {
   const thinning = Math.ceil(all.length / MOST_PATHS);
   const paths = all.filter((_, i) => i % Math.max(1, thinning) === 0);
-  const distinct = differing(paths, MODES);
-  if (distinct.length < MODES) {
+  const distinct = differing(paths, modes);
+  if (distinct.length < modes) {
     const missing = defaults.filter((path) => distinct.every((other) => !same(path, other)));
-    return ordered([...distinct, ...missing].slice(0, MODES));
+    return ordered([...distinct, ...missing].slice(0, modes));
   }
   let best: { spread: number; centres: number[][] } | null = null;
   for (let trial = 0; trial < TRIALS; trial++) {
-    const { clusters, centroids } = kmeans(paths, MODES, { seed: 1 + TRIALS * seed + trial, initialization: "kmeans++" });
+    const { clusters, centroids } = kmeans(paths, modes, { seed: 1 + TRIALS * seed + trial, initialization: "kmeans++" });
     const spread = paths.reduce((sum, path, i) => sum + squaredDistance(path, centroids[clusters[i] ?? 0] ?? []), 0);
     if (best === null || spread < best.spread) best = { spread, centres: centroids };
   }
@@ -147,10 +151,10 @@ function ordered(paths: readonly number[][]): number[][] {
   return [...paths].sort((a, b) => reach(a) - reach(b) || (a.at(-2) ?? 0) - (b.at(-2) ?? 0));
 }
 
-/** Arcs of 60 degrees to the side of the command (straight: 0) at 2, 4, .. 14 m/s; x right, y forward. */
-function defaultPlans(command: (typeof COMMANDS)[number]): number[][] {
+/** Arcs of 60 degrees to the side of the command (straight: 0) at 2, 4, .. m/s; x right, y forward. */
+function defaultPlans(command: (typeof COMMANDS)[number], modes: number): number[][] {
   const turn = command === "straight" ? 0 : (Math.PI / 3) * (command === "right" ? 1 : -1);
-  return Array.from({ length: 2 * MODES }, (_, m) => arc(2 * (m + 1), turn, PLAN_STEPS).map(([forward, side]) => [side, forward])).map((path) => path.flat());
+  return Array.from({ length: 2 * modes }, (_, m) => arc(2 * (m + 1), turn, PLAN_STEPS).map(([forward, side]) => [side, forward])).map((path) => path.flat());
 }
 
 /** Usual top speeds (m/s) of classes for which no data exists. */
@@ -167,9 +171,8 @@ const TOP_SPEED: Readonly<Record<AgentClass, number>> = {
   traffic_cone: 0.5,
 };
 
-function defaultMotions(category: AgentClass): number[][] {
-  const most = 2 * MODES;
-  return Array.from({ length: most }, (_, m) => arc((TOP_SPEED[category] * m) / (MODES - 1), 0, AGENT_FUTURE_STEPS).flat());
+function defaultMotions(category: AgentClass, modes: number): number[][] {
+  return Array.from({ length: 2 * modes }, (_, m) => arc((TOP_SPEED[category] * m) / Math.max(1, modes - 1), 0, AGENT_FUTURE_STEPS).flat());
 }
 
 /** Positions (forward, right) along an arc driven at a constant speed, turning `turn` rad to the right in all. */

@@ -15,6 +15,8 @@ interface TrainOptions {
   readonly data?: string;
   readonly val?: readonly string[];
   readonly teacher?: string;
+  readonly start?: string;
+  readonly anchors?: string;
   readonly preset?: string;
   readonly compat?: string;
   readonly config?: string;
@@ -47,6 +49,8 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
   ]).option("--out <folder>", "run directory: config.json, metrics.jsonl, checkpoints/; default runs/, named after the task and the held-out scenes");
   if (task === "distill") command.option("--teacher <run>", "run directory of the trained teacher");
   if (task === "teacher") command.addOption(new Option("--compat <which>", "behave as the paper means or as the published code does; default as the preset").choices(["intended", "published"]));
+  if (task !== "distill") command.option("--start <run>", "run directory whose weights and anchors to begin with; it must not have seen the scenes held out");
+  if (task !== "distill") command.option("--anchors <path>", ".npy vocabulary in the published layout, or a folder with both; default clusters of the training scenes");
   return command
     .option("--data <path>", `folder with scenes${task === "distill" ? "; default the teacher's" : ""}`)
     .option("--val <scenes>", `scenes to hold out, separated by commas${task === "distill" ? "; default the teacher's" : ""}`, nameList)
@@ -60,13 +64,15 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     .option("--json", "print one JSON object at the end")
     .action(async (options: TrainOptions) => {
       const out = options.out ?? defaultRunFolder(task, options);
-      const { data, val, teacher, preset, compat, config, epochs, steps, seed, resume = false, profile = false } = options;
+      const { data, val, teacher, start, anchors, preset, compat, config, epochs, steps, seed, resume = false, profile = false } = options;
       const outcome = await train(io, {
         task,
         out,
         ...(data === undefined ? {} : { data }),
         ...(val === undefined ? {} : { val }),
         ...(teacher === undefined ? {} : { teacher }),
+        ...(start === undefined ? {} : { start }),
+        ...(anchors === undefined ? {} : { anchors }),
         ...(config === undefined ? {} : { config: { content: await readSettingsFile(config), where: config } }),
         flags: {
           ...(preset === undefined ? {} : { preset }),

@@ -58,7 +58,7 @@ function plannerName(run: Run): string {
  * Makes sure that values are a whole state of a model.
  * @throws CheckpointError naming the first variable that is missing or has another shape
  */
-function requireFit(variables: NamedVariables, values: ReadonlyMap<string, StoredTensor>, file: string, preset: string): void {
+export function requireFit(variables: NamedVariables, values: ReadonlyMap<string, StoredTensor>, file: string, preset: string): void {
   for (const [name, { shape, dtype }] of variables) {
     const value = values.get(name);
     if (value !== undefined && sameShape(value.shape, shape) && value.dtype === dtype) continue;

@@ -19,12 +19,21 @@ const dataSchema = z.strictObject({
   /** Names of the scenes held out. */
   val: z.array(z.string()),
 });
+const startOfRun = z.strictObject({
+  /** Directory of the run whose weights the run began with, absolute. */
+  run: z.string(),
+  /** Steps it had been trained. */
+  step: z.int(),
+  /** Names of all scenes it had learned from. */
+  scenes: z.array(z.string()),
+});
 const shared = {
   format: z.literal(1),
   /** Steps of the whole run. */
   steps: z.int().min(1),
   data: dataSchema,
   anchors: z.unknown(),
+  start: startOfRun.optional(),
   versions: z.record(z.string(), z.string()),
   /** What was typed. */
   command: z.string(),
@@ -61,6 +70,9 @@ export interface TeacherOfRun {
   readonly model: TeacherConfig;
 }
 
+/** Another run whose weights a run began with. */
+export type StartOfRun = z.output<typeof startOfRun>;
+
 /** Where weights came from that were not trained here. */
 export type ImportedFrom = z.output<typeof importedSchema>;
 
@@ -73,6 +85,8 @@ export type Run = ResolvedSettings & {
   readonly command: string;
   /** Only where a student is distilled. */
   readonly teacher: TeacherOfRun | null;
+  /** Only where it did not begin with random weights. */
+  readonly start?: StartOfRun | undefined;
   /** Only where weights were imported; such a run holds a model, but no state of a training. */
   readonly imported?: ImportedFrom | undefined;
 };
@@ -123,7 +137,7 @@ export async function latestRun(folder: string, where: string): Promise<string> 
   return path.join(folder, latest.name);
 }
 
-/** Names of every scene a run learns from, those of the synthetic town included. */
-export function learnedScenes({ data, settings: { town } }: Pick<Run, "data" | "settings">): string[] {
-  return [...data.train, ...Array.from({ length: town.scenes }, (_, k) => townSceneName(town.seed + k))];
+/** Names of every scene a run learns from, those of the synthetic town and of the run it began with included. */
+export function learnedScenes({ data, settings: { town }, start }: Pick<Run, "data" | "settings" | "start">): string[] {
+  return [...data.train, ...(start?.scenes ?? []), ...Array.from({ length: town.scenes }, (_, k) => townSceneName(town.seed + k))];
 }

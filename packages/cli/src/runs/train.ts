@@ -11,13 +11,15 @@ import { dawnVersion } from "../adapter.js";
 import { RunError, UsageError } from "../errors.js";
 import type { Io } from "../io.js";
 import { packageVersion } from "../system.js";
+import { readAnchors } from "./anchor-files.js";
 import { sameData, splitData } from "./data.js";
 import { reasonOf, requireWritable, writeWhole } from "./files.js";
 import { runCheckpoint } from "./planner.js";
 import { ioProgress } from "./progress.js";
 import { initialReference } from "./reference.js";
-import { findRun, learnedScenes, readRun, type Run, type TeacherOfRun, writeRun } from "./run-file.js";
+import { findRun, learnedScenes, readRun, type Run, type StartOfRun, type TeacherOfRun, writeRun } from "./run-file.js";
 import { type ResolvedSettings, resolveSettings, type SettingFlags, type TaskName } from "./settings.js";
+import { type FoundStart, findStart, keepStart, keptStart, requireUsable } from "./start.js";
 import { readStatistics, type RunStatistics, writeStatistics } from "./statistics.js";
 import { runDevice, writeRunTuning } from "./tuning.js";
 
@@ -32,6 +34,10 @@ export interface TrainRequest {
   readonly val?: readonly string[];
   /** The teacher's run directory; needed to distil. */
   readonly teacher?: string;
+  /** Another run's directory, whose weights and anchors the run begins with; default random weights. */
+  readonly start?: string;
+  /** Vocabularies to use instead of clusters of the training scenes, see `readAnchors`. */
+  readonly anchors?: string;
   /** Content of a configuration file and its name. */
   readonly config?: { readonly content: unknown; readonly where: string };
   readonly flags: SettingFlags;
@@ -67,27 +73,34 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
   const dataPath = path.resolve(request.data ?? begun?.data.path ?? teacher?.data.path ?? missing(where, "--data <folder>", "where the scenes are"));
   const split = begun === null ? await splitData(dataPath, request.val ?? teacher?.data.val ?? []) : await sameData(begun, dataPath);
   if (teacher !== null) requireUnseen(teacher, split, where);
+  const start = await startFor(request, begun, where);
+  if (request.anchors !== undefined && (start ?? teacher) !== null) throw new UsageError(`distilldrive ${where}: --anchors does not go with ${start === null ? "--teacher" : "--start"}, whose anchors are used. Leave one of them out.`);
+  const given = request.anchors === undefined ? null : await readAnchors(request.anchors);
   io.interrupted.throwIfAborted();
 
   const town = townScenes(resolved);
-  const anchors = begun?.anchors ?? teacher?.record.anchors ?? buildAnchors([...split.train, ...town], { mirror: resolved.settings.mirror, seed: resolved.settings.seed });
+  const { mirror, seed: clusterSeed } = resolved.settings;
+  const anchors = begun?.anchors ?? teacher?.record.anchors ?? start?.anchors ?? { ...buildAnchors([...split.train, ...town], { mirror, seed: clusterSeed }), ...given };
   const { device, table } = await runDevice(io, await openDevice(), out, begun !== null);
   let built = buildTask(resolved, split, town, anchors, teacher?.record ?? null, device);
   let current = device;
   try {
-    const run = makeRun(request, resolved, split, dataPath, anchors, teacher?.origin ?? null, stepsOf(resolved.settings, built.framesPerEpoch));
+    const run = makeRun(request, resolved, split, dataPath, anchors, teacher?.origin ?? null, start?.origin ?? begun?.start, stepsOf(resolved.settings, built.framesPerEpoch));
     if (begun !== null) requireSame(begun, run, where);
+    else if (start !== null) requireUsable(start, built.task, split, run.settings.preset, where);
     describeRun(io, device, built, run, split);
     if (begun === null) {
       if (teacher !== null) await writeWhole(path.join(out, TEACHER_FILE), encodeSafetensors(teacher.record.values));
       if (table !== null) await writeRunTuning(out, table);
+      if (start !== null) await keepStart(out, start);
       await writeRun(out, run);
     }
-    const reference = (await latestCheckpoint(out)) === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : null;
+    const reference = (await latestCheckpoint(out)) === null && start === null ? await initialReference(io, device, out, resolved, built.streams, teacher?.record ?? null) : null;
     if (reference?.interrupted) {
       const result = { ...reference.interrupted, step: 0 };
       return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result), ceilings: null };
     }
+    const initial = start?.values ?? reference?.values;
     const { seed, optimizer, precision, checkpointEvery, keep, logEvery } = run.settings;
     const result = await fit({
       device, task: built.task, out, steps: run.steps, seed, optimizer, precision, checkpointEvery, keep, logEvery,
@@ -103,7 +116,7 @@ export async function train(io: Io, request: TrainRequest): Promise<TrainOutcome
       progress: ioProgress(io),
       signal: io.interrupted,
       profile: request.profile,
-      ...(reference ? { initial: reference.values } : {}),
+      ...(initial ? { initial } : {}),
     });
     const ceilings = request.profile ? await measureCeilings(current.gpu) : null;
     return { run, result, statistics: await writeStatistics(out, await readStatistics(out), result), ceilings };
@@ -120,7 +133,7 @@ async function runToResume({ task, out, resume, val }: TrainRequest, where: stri
   if (checkpoint !== null && !resume) throw new CheckpointError(`${where}: ${out} already holds a run, expected an empty directory, got ${path.basename(checkpoint)}. Add --resume to continue it, or choose another --out.`);
   const run = checkpoint === null ? await findRun(out) : await readRun(out, where);
   if (run === null) return null;
-  if (run.imported) throw new RunError(`${where}: ${out} holds weights that were imported, which have no state of an optimiser to go on with. Choose another --out; a student can be distilled from them with --teacher ${out}.`);
+  if (run.imported) throw new RunError(`${where}: ${out} holds weights that were imported, which have no state of an optimiser to go on with. Choose another --out and begin there with --start ${out}, or distil a student from them with --teacher ${out}.`);
   if (run.task !== task) throw new RunError(`${where}: ${out} holds a run of "train ${run.task}". Go on with that command, or choose another --out.`);
   if (val !== undefined) {
     const held = resolveSceneNames(val, [...run.data.train, ...run.data.val], where);
@@ -130,6 +143,13 @@ async function runToResume({ task, out, resume, val }: TrainRequest, where: stri
   }
   if (checkpoint !== null) await runCheckpoint(out, run);
   return run;
+}
+
+/** What the run begins with: weights of another run, or those kept by a run that has no checkpoint yet. */
+async function startFor({ task, out, start }: TrainRequest, begun: Run | null, where: string): Promise<FoundStart | null> {
+  if (begun === null) return start === undefined ? null : findStart(start, task, where);
+  if (start !== undefined && path.resolve(start) !== begun.start?.run) throw new RunError(`${where}: ${out} was begun with ${begun.start?.run ?? "random weights"}, got --start ${start}. Leave --start out to continue, or choose another --out.`);
+  return (await latestCheckpoint(out)) === null ? keptStart(out, begun, where) : null;
 }
 
 interface FoundTeacher {
@@ -157,7 +177,7 @@ async function teacherFor({ task, out, teacher }: TrainRequest, resolved: Resolv
   const { info, tensors } = await runCheckpoint(folder, run);
   const wide = resolved.model.teacherChannels;
   if (wide !== run.model.channels) {
-    throw new RunError(`${where}: the student does not fit its teacher, expected a teacher of ${wide} channels for the student's preset "${resolved.settings.preset}", got ${run.model.channels} in ${folder} (preset "${run.settings.preset}"). Use --preset ${run.settings.preset}, or set "model": { "teacherChannels": ${run.model.channels} } in the configuration.`);
+    throw new RunError(`${where}: the student does not fit its teacher, expected a teacher of ${wide} channels for the student's preset "${resolved.settings.preset}", got ${run.model.channels} in ${folder} (preset "${run.settings.preset}"). Use --preset ${run.settings.preset === "published" ? "full" : run.settings.preset}, or set "model": { "teacherChannels": ${run.model.channels} } in the configuration.`);
   }
   const origin = { run: path.resolve(folder), step: info.step, model: run.model };
   return { record: { config: run.model, anchors: run.anchors, values: modelValues(tensors) }, origin, data: run.data, learned: learnedScenes(run) };
@@ -200,7 +220,7 @@ export function buildTask(resolved: ResolvedSettings, { train: scenes }: SceneSp
   return { task, framesPerEpoch: batches.framesPerEpoch, streams, release: () => images.destroy() };
 }
 
-function makeRun(request: TrainRequest, resolved: ResolvedSettings, split: SceneSplit, data: string, anchors: Anchors, teacher: TeacherOfRun | null, steps: number): Run {
+function makeRun(request: TrainRequest, resolved: ResolvedSettings, split: SceneSplit, data: string, anchors: Anchors, teacher: TeacherOfRun | null, start: StartOfRun | undefined, steps: number): Run {
   const names = (scenes: SceneSplit["train"]): string[] => scenes.map(({ id }) => id);
   return {
     ...resolved,
@@ -208,6 +228,7 @@ function makeRun(request: TrainRequest, resolved: ResolvedSettings, split: Scene
     data: { path: data, train: names(split.train), val: names(split.val) },
     anchors,
     teacher,
+    ...(start === undefined ? {} : { start }),
     versions: { distilldrive: packageVersion(), node: process.versions.node, webgpu: dawnVersion() ?? "none" },
     command: request.command,
   };
@@ -221,7 +242,8 @@ function requireSame(begun: Run, now: Run, where: string): void {
   throw new RunError(`${where}: the run was begun with other settings: ${what}. Leave them out to continue it as it was, or choose another --out.`);
 }
 
-function differences(a: object, b: object, at = ""): string[] {
+/** Settings in which two runs differ, each with both values. */
+export function differences(a: object, b: object, at = ""): string[] {
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((key) => {
     const [x, y] = [left[key], right[key]];
