@@ -1,3 +1,4 @@
+import { deviceWork } from "@distilldrive/kernels";
 import type { Library, Prepared } from "./libraries/library.js";
 import { interleave, maxRelativeError, type MeasureOptions, wrongAbove } from "./measure.js";
 import type { Measurable } from "./measurable.js";
@@ -66,7 +67,7 @@ async function check(measurable: Measurable, library: Library, values: Values, r
   let maxRelError = Infinity;
   try {
     prepared.launch();
-    await prepared.settle();
+    await deviceWork(prepared.settle());
     maxRelError = maxRelativeError(await prepared.read(), reference);
   } finally {
     if (maxRelError > wrongAbove) prepared.dispose();

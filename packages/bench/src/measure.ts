@@ -1,3 +1,4 @@
+import { deviceWork } from "@distilldrive/kernels";
 import type { Prepared } from "./libraries/library.js";
 import type { Reference, Values } from "./problems/problem.js";
 
@@ -28,7 +29,7 @@ export async function interleave(contenders: readonly Prepared[], { runs, sample
   const sample = async (work: Prepared, repeats: number): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < repeats; i++) work.launch();
-    await work.settle();
+    await deviceWork(work.settle());
     return (performance.now() - start) / repeats;
   };
   const repeats: number[] = [];

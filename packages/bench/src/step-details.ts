@@ -1,3 +1,4 @@
+import { deviceWork } from "@distilldrive/kernels";
 import type { Program } from "@distilldrive/tensor";
 import type { Prepared } from "./libraries/library.js";
 import { timingOf } from "./measure.js";
@@ -29,7 +30,7 @@ export async function inspectStep(gpu: GPUDevice, name: { readonly kernel: strin
   try {
     for (let warm = 0; warm < 2; warm++) {
       step.launch();
-      await step.settle();
+      await deviceWork(step.settle());
     }
     [submits, buffers] = [0, 0];
     const [encodes, steps]: [number[], number[]] = [[], []];
@@ -37,7 +38,7 @@ export async function inspectStep(gpu: GPUDevice, name: { readonly kernel: strin
       const start = performance.now();
       step.launch();
       encodes.push(performance.now() - start);
-      await step.settle();
+      await deviceWork(step.settle());
       steps.push(performance.now() - start);
     }
     const [encodeMs, stepMs] = [timingOf(encodes).medianMs, timingOf(steps).medianMs];

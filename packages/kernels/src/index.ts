@@ -12,6 +12,7 @@ export { measureCandidates } from "./measure.js";
 export type { CandidateTime, MeasureOptions } from "./measure.js";
 export { declare, foldedGrid, foldedWidth } from "./wgsl.js";
 export { bufferUsage, mapRead } from "./gpu-constants.js";
+export { deviceWork } from "./wait.js";
 export { checkLimits, compilePipeline, packUniforms, prepareKernel, runKernel, runSequence } from "./launch.js";
 export type { CompiledPipeline, HostArray, PreparedKernel } from "./launch.js";
 export { randomBits, randomKey, randomStream, randomWgsl, threefry2x32, unitFloat } from "./random/threefry.js";

@@ -3,6 +3,7 @@ import { bufferUsage, computeStage, mapRead } from "./gpu-constants.js";
 import { bindingBytes, sequenceOf } from "./kernel.js";
 import type { Binding, DType, Kernel, KernelSequence, UniformField } from "./kernel.js";
 import { fromHalf, toHalf } from "./half.js";
+import { deviceWork } from "./wait.js";
 
 /** A kernel compiled for one device, ready to be put into a compute pass. */
 export interface PreparedKernel {
@@ -243,7 +244,7 @@ export async function runSequence(
   try {
     for (const error of errors) if (error !== null) throw new KernelError(`${sequence.name}: the device refused the dispatch. ${error.message}`);
     for (const { name, use, staging } of reads) {
-      await staging.mapAsync(mapRead);
+      await deviceWork(staging.mapAsync(mapRead));
       const bytes = staging.getMappedRange().slice(0);
       outputs[name] = use.storedAs === "f16" ? fromHalf(new Uint16Array(bytes, 0, use.length)) : new arrayTypes[use.dtype](bytes, 0, use.length);
     }

@@ -1,6 +1,7 @@
 import { bufferUsage } from "./gpu-constants.js";
 import { bindingBytes, type Candidate, type KernelSequence } from "./kernel.js";
 import { prepareKernel, type PreparedKernel } from "./launch.js";
+import { deviceWork } from "./wait.js";
 
 /** A candidate's time. */
 export interface CandidateTime {
@@ -99,7 +100,7 @@ async function prepare(device: GPUDevice, candidate: Candidate): Promise<Contest
       const commands = encoder.finish();
       const start = performance.now();
       device.queue.submit([commands]);
-      await device.queue.onSubmittedWorkDone();
+      await deviceWork(device.queue.onSubmittedWorkDone());
       return performance.now() - start;
     },
     destroy: () => {

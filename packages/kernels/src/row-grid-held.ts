@@ -55,8 +55,10 @@ export interface HeldPlan extends HeldRows<HeldText> {
   readonly turns: number;
 }
 
-/** Chunks of a row an invocation can hold: one pipeline each, so not every number, and 16 take CPU drivers seconds to compile. */
+/** Chunks of a row an invocation can hold: one pipeline each, so not every number. */
 const chunkCounts = [1, 2, 4, 8] as const;
+/** Guarded chunks take CPU drivers seconds to compile when there are more. */
+const mostGuarded = 4;
 
 /** A way to spread rows, and the function that writes a kernel with it. */
 type RowForm = "subgroup" | "loop";
@@ -104,6 +106,7 @@ export function heldRows(rows: number, width: number, target: KernelTarget, lane
   const chunks = chunkCounts.find((count) => count >= wanted);
   if (chunks === undefined) return undefined;
   const whole = lanes === chunks * size;
+  if (!whole && chunks > mostGuarded) return undefined;
   // Chunks that every row of this pipeline fills need no bounds.
   const sure = whole ? chunks : (chunkCounts[chunkCounts.indexOf(chunks) - 1] ?? 0);
   const teams = Math.max(1, Math.min(8, Math.floor(target.limits.maxComputeInvocationsPerWorkgroup / size)));

@@ -1,4 +1,4 @@
-export { DTypeError, DeviceLimitError, KernelError, ShapeError, portableTarget, randomKey, recordTuning } from "@distilldrive/kernels";
+export { DTypeError, DeviceLimitError, deviceWork, KernelError, ShapeError, portableTarget, randomKey, recordTuning } from "@distilldrive/kernels";
 export type { DType, HostArray, KernelTarget, Tuning, TuningRecorder } from "@distilldrive/kernels";
 export { gradients } from "./autodiff.js";
 export { bucket, bucketOf, padTo } from "./bucket.js";

@@ -1,4 +1,4 @@
-import { compile, createStore, type ProfileRow, type Program, randomKey, type Store, type StoredTensor, variablesOf } from "@distilldrive/tensor";
+import { compile, createStore, deviceWork, type ProfileRow, type Program, randomKey, type Store, type StoredTensor, variablesOf } from "@distilldrive/tensor";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { type Checkpoint, latestCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.js";
@@ -9,7 +9,7 @@ import type { FitOptions, FitResult, Task, TrainingBatch } from "./fit.js";
 import { openMetrics, readLogs, rowInput } from "./metrics-log.js";
 import { refreshesAfter, restartInput, scalarInput, stepScalars } from "./optimizer.js";
 import { silentProgress } from "./progress.js";
-import { frozenPrefix, keyInput, traceTraining, type TrainingGraph, workPrefix } from "./training-graph.js";
+import { frozenPrefix, keyInput, traceTraining, type TrainingGraph, watchedLog, workPrefix } from "./training-graph.js";
 
 /**
  * Trains on one device, see `fit`.
@@ -50,7 +50,9 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
     logged = step;
     states.length = 0;
     if (!last) return;
-    const { loss = Number.NaN, halted: _, gradientNorm: __, lossScale: ___, ...terms } = last.values;
+    const hidden = ["loss", "halted", "gradientNorm", "lossScale", ...(training.logs.get(watchedLog)?.columns ?? [])];
+    const { loss = Number.NaN } = last.values;
+    const terms = Object.fromEntries(Object.entries(last.values).filter(([name]) => !hidden.includes(name)));
     const seconds = (performance.now() - began) / 1000;
     const done = Math.max(1, step - first);
     progress.update({ step, totalSteps: steps, loss, terms, samplesPerSecond: samples / seconds, secondsLeft: (seconds / done) * (steps - step) });
@@ -84,7 +86,7 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
         batch = step + 1 < steps || part + 1 < accumulate ? await task.batches.next() : undefined;
       }
       step++;
-      await watch.guard(device.gpu.queue.onSubmittedWorkDone());
+      await watch.guard(deviceWork(device.gpu.queue.onSubmittedWorkDone()));
       interrupted = options.signal?.aborted ?? false;
       if (interrupted || step === steps || step % options.checkpointEvery === 0) await save(state);
       else if ((step - first) % options.logEvery === 0 || step - logged === options.logEvery) await flush();

@@ -11,6 +11,8 @@ export interface Device {
   readonly lost: Promise<GPUDeviceLostInfo>;
   /** Buffers that hold the intermediates of every program on this device; programs never run at the same time. */
   readonly arena: GPUBuffer[];
+  /** Opens another device on the same adapter with the same features and limits; absent for a device that someone else opened. */
+  readonly another?: () => Promise<GPUDevice>;
   close(): void;
 }
 
@@ -33,21 +35,23 @@ const wantedFeatures: readonly GPUFeatureName[] = ["subgroups", "shader-f16", "t
  */
 export async function openDevice(options: OpenOptions = {}): Promise<Device> {
   const gpu = options.gpu ?? (await defaultGpu());
-  const adapter = await gpu.requestAdapter(options.powerPreference ? { powerPreference: options.powerPreference } : {});
-  if (!adapter) throw new DeviceError(`openDevice: no WebGPU adapter was found, expected at least a software one. ${remedy}`);
-  const { limits } = adapter;
-  const device = await adapter.requestDevice({
-    requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: {
-      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-      maxBufferSize: limits.maxBufferSize,
-      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
-      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
-      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-    },
-  });
-  return deviceOf(device, gpu);
+  const open = async (): Promise<GPUDevice> => {
+    const adapter = await gpu.requestAdapter(options.powerPreference ? { powerPreference: options.powerPreference } : {});
+    if (!adapter) throw new DeviceError(`openDevice: no WebGPU adapter was found, expected at least a software one. ${remedy}`);
+    const { limits } = adapter;
+    return adapter.requestDevice({
+      requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
+      requiredLimits: {
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      },
+    });
+  };
+  return deviceOf(await open(), open);
 }
 
 /** Wraps a `GPUDevice` that someone else opened. */
@@ -55,7 +59,7 @@ export function wrapDevice(gpu: GPUDevice): Device {
   return deviceOf(gpu, undefined);
 }
 
-function deviceOf(gpu: GPUDevice, owner: GPU | undefined): Device {
+function deviceOf(gpu: GPUDevice, another: (() => Promise<GPUDevice>) | undefined): Device {
   const target = targetOf(gpu);
   const arena: GPUBuffer[] = [];
   return {
@@ -64,9 +68,10 @@ function deviceOf(gpu: GPUDevice, owner: GPU | undefined): Device {
     description: describe(gpu, target),
     lost: gpu.lost,
     arena,
+    // It holds the entry point, which has to live as long as its device: Dawn's Node binding drops both together.
+    ...(another && { another }),
     close: () => {
-      // The owner is named here so that it lives as long as its device: Dawn's Node binding drops both together.
-      if (owner) gpu.destroy();
+      if (another) gpu.destroy();
       arena.length = 0;
     },
   };

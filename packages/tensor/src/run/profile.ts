@@ -1,4 +1,4 @@
-import { bufferUsage } from "@distilldrive/kernels";
+import { bufferUsage, deviceWork } from "@distilldrive/kernels";
 import type { Dispatch } from "./program.js";
 import { readBuffers } from "./read.js";
 
@@ -62,7 +62,7 @@ async function byClock(gpu: GPUDevice, dispatches: readonly Dispatch[]): Promise
     pass.end();
     const start = performance.now();
     gpu.queue.submit([encoder.finish()]);
-    await gpu.queue.onSubmittedWorkDone();
+    await deviceWork(gpu.queue.onSubmittedWorkDone());
     times.push(performance.now() - start);
   }
   return times;

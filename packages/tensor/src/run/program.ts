@@ -9,6 +9,7 @@ import { readBuffers } from "./read.js";
 import { requireNumbers, strictInputs } from "./strict.js";
 import { formatType } from "../shape.js";
 import { type Store, toTyped } from "./store.js";
+import { warmDriver } from "./warm.js";
 
 /** A compiled graph: call `run` as often as you like, read results when you want them. */
 export interface Program {
@@ -59,6 +60,7 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
     const failure = compiled[i]?.failure;
     if (failure) naming(launch, () => { throw failure; });
   });
+  await warmDriver(device, plan.launches.map(({ kernel }) => kernel));
 
   const own: GPUBuffer[] = [];
   let bytes = 0;

@@ -1,4 +1,4 @@
-import { bufferUsage, type DType, fromHalf, mapRead } from "@distilldrive/kernels";
+import { bufferUsage, deviceWork, type DType, fromHalf, mapRead } from "@distilldrive/kernels";
 
 /** A typed range of a buffer. */
 export interface ReadRange {
@@ -27,7 +27,7 @@ export async function readBuffers(device: GPUDevice, ranges: readonly ReadRange[
       if (length > 0) encoder.copyBufferToBuffer(buffer, offset, staging, offsets[position] ?? 0, sizes[position]);
     });
     device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(mapRead);
+    await deviceWork(staging.mapAsync(mapRead));
     const bytes = staging.getMappedRange().slice(0);
     return ranges.map(({ length, dtype, storedAs }, position) => {
       const at = offsets[position] ?? 0;
