@@ -20,8 +20,8 @@ describe("preset published", () => {
       decoder: ["temporal", "agent", "norm", "map", "norm", "ffn", "norm"],
       // The planner sees no ego state, and its regressions are plain displacements (T13).
       egoInput: "none", planReference: "none", agentInput: "future",
-      // T14, T10, T11, T1, T15, T2, T18
-      status: "perMode", velocityInterval: 0.1, directionOffset: 1, mapSlots: "padding", agentMaxGap: 1e9, egoVelocity: "zero", rewards: PUBLISHED_REWARDS,
+      // T14, T10, T11, T1, T15, T2, T19, T18
+      status: "perMode", velocityInterval: 0.1, directionOffset: 1, mapSlots: "padding", agentMaxGap: 1e9, egoVelocity: "zero", rescoring: "published", rewards: PUBLISHED_REWARDS,
     });
     expect(model.rewards).toEqual(["status", "consistency", "speed", "mean", "start", "end"]);
   });
