@@ -9,6 +9,7 @@ import { exportCommand } from "./commands/export.js";
 import { importCommand } from "./commands/import.js";
 import { parityCommand } from "./commands/parity.js";
 import { reportCommand } from "./commands/report.js";
+import { studyCommand } from "./commands/study.js";
 import { trainCommand } from "./commands/train.js";
 import { tuneCommand } from "./commands/tune.js";
 import { UsageError } from "./errors.js";
@@ -16,7 +17,7 @@ import { type Io, processIo } from "./io.js";
 import { packageVersion } from "./system.js";
 
 /** Every command, one file each, in the order `--help` lists them. */
-const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, reportCommand, importCommand, exportCommand, parityCommand, benchCommand, tuneCommand, doctorCommand];
+const commands: readonly ((context: Context) => Command)[] = [demoCommand, dataCommand, trainCommand, evaluateCommand, studyCommand, reportCommand, importCommand, exportCommand, parityCommand, benchCommand, tuneCommand, doctorCommand];
 
 /**
  * The `distilldrive` command.

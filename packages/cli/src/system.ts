@@ -1,5 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { arch, availableParallelism, platform, release, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
 
 /** The machine and the versions that matter for WebGPU. */
 export interface System {
@@ -27,6 +29,16 @@ const driverVariables = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LOADER_DRIVE
 export function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   return version;
+}
+
+/** Commit of the clone this package runs from, "-dirty" behind it where tracked files were changed; null outside of a clone. */
+export function sourceCommit(): string | null {
+  try {
+    const cwd = fileURLToPath(new URL("..", import.meta.url));
+    return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return null;
+  }
 }
 
 /**

@@ -12,7 +12,7 @@ import { positiveNumber } from "../runs/options.js";
 import { formatMebibytes } from "../runs/profile.js";
 import { buildReport, comparison, resultsOf } from "../runs/report.js";
 import { findRun } from "../runs/run-file.js";
-import { peakProcessBytes, readStatistics, type RunStatistics } from "../runs/statistics.js";
+import { finishedStatistics, peakProcessBytes, type RunStatistics } from "../runs/statistics.js";
 import { writeTown } from "../runs/town-files.js";
 import { train, type TrainRequest } from "../runs/train.js";
 
@@ -101,8 +101,8 @@ interface Stage {
 /** Trains, goes on training, or finds that it is done. @throws the signal's reason when it is interrupted */
 async function stage(io: Io, { task, out, data, minutes, teacher }: Stage): Promise<RunStatistics> {
   const begun = await findRun(out);
-  const done = await readStatistics(out);
-  if (begun !== null && done !== null && done.step === begun.steps) {
+  const done = await finishedStatistics(out, begun);
+  if (done !== null) {
     io.err(`     done before: ${done.step} steps in ${formatDuration(done.seconds)}\n`);
     return done;
   }

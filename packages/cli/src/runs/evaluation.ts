@@ -58,15 +58,13 @@ export async function evaluateRun(io: Io, request: EvaluationRequest, device?: D
     try {
       io.interrupted.throwIfAborted();
       const { table, plans, samplesPerSecond } = await evaluatePlanner(own, planner, scenes);
-      const mlp = request.mlp ? await egoStatusBaseline(io, own, path.join(folder, "ego-status-mlp"), training) : null;
-      const blind = mlp === null ? [] : [{ name: "ego-status MLP", table: (await evaluatePlanner(own, mlp, scenes)).table }];
       const evaluation: RunEvaluation = {
         folder,
         run,
         scenes,
         step,
         planner: { name: planner.name, table, emphasis: true },
-        baselines: [...simplePlanners(heldOutSamples(scenes)), ...blind],
+        baselines: await evaluateBaselines(io, own, scenes, request.mlp ? { folder: path.join(folder, "ego-status-mlp"), training } : null),
         plans,
         samplesPerSecond,
       };
@@ -78,6 +76,15 @@ export async function evaluateRun(io: Io, request: EvaluationRequest, device?: D
   } finally {
     if (device === undefined) own.close();
   }
+}
+
+/**
+ * Stand still, constant velocity and constant turn rate on scenes, and the ego-status MLP where asked for.
+ * @param mlp where the MLP is kept, and the scenes to train it on, null for only one that is there already
+ */
+export async function evaluateBaselines(io: Io, device: Device, scenes: readonly Scene[], mlp: { readonly folder: string; readonly training: readonly Scene[] | null } | null): Promise<PlannerResult[]> {
+  const blind = mlp === null ? null : await egoStatusBaseline(io, device, mlp.folder, mlp.training);
+  return [...simplePlanners(heldOutSamples(scenes)), ...(blind === null ? [] : [{ name: "ego-status MLP", table: (await evaluatePlanner(device, blind, scenes)).table }])];
 }
 
 async function evaluationScenes(run: Run, data: string, val: readonly string[] | undefined): Promise<Scene[]> {

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { writeWhole } from "./files.js";
+import type { Run } from "./run-file.js";
 
 const schema = z.strictObject({
   /** Steps done. */
@@ -31,6 +32,12 @@ export async function readStatistics(folder: string): Promise<RunStatistics | nu
   const file = path.join(folder, FILE);
   const text = await readFile(file, "utf8").catch(() => null);
   return text === null ? null : parseConfig(schema, JSON.parse(text) as unknown, file);
+}
+
+/** Statistics of a run that has come to its end; null for one that has not. */
+export async function finishedStatistics(folder: string, run: Run | null): Promise<RunStatistics | null> {
+  const statistics = await readStatistics(folder);
+  return run !== null && statistics?.step === run.steps ? statistics : null;
 }
 
 /** Adds a session. @throws RunError when the file cannot be written */
