@@ -1,5 +1,6 @@
 import type { RegisterTile } from "./register-tile.js";
 import type { MatmulShape } from "./shape.js";
+import type { StridedTile } from "./strided-tile.js";
 
 /** Tiles worth compiling: rows, columns. Taller ones gain little and compile for seconds; the tuner tries one. */
 const tiles: readonly (readonly [number, 1 | 2 | 4])[] = [[16, 4], [8, 4], [4, 4], [2, 4], [1, 4], [16, 2], [8, 2], [16, 1], [8, 1]];
@@ -10,8 +11,13 @@ const cycles = { load: 14, multiply: 1, spread: 1.5, tile: 300 } as const;
 /** Workgroups that keep every core of a small CPU busy. */
 const enoughTiles = 4;
 
-/** Floating point operations below which a product takes less than its shader's compiler gains: such products share a few shaders. */
+/** Floating point operations below which a product takes less than its shader's compiler gains: such products share a shader. */
 const smallProduct = 3e6;
+
+/** The tile of a product that is too small for a shader of its own; undefined for others. */
+export function smallTile({ batch, m, n, k }: MatmulShape, subgroup: number): StridedTile | undefined {
+  return 2 * batch * m * n * k < smallProduct ? { subgroup, laneAxis: n < 16 && m > n ? "m" : "n" } : undefined;
+}
 
 /**
  * The register tile with the least estimated time on a CPU driver. Large tiles load each element seldom but waste work at the
@@ -20,7 +26,6 @@ const smallProduct = 3e6;
  */
 export function chooseTile(shape: MatmulShape, subgroup: number): RegisterTile {
   const { m, n, k } = shape;
-  if (2 * shape.batch * m * n * k < smallProduct) return { rows: 8, columns: 2, subgroup, laneAxis: n < 16 && m > n ? "m" : "n", general: true };
   const lanes = subgroup > 0 ? subgroup : 8;
   // Without subgroups every row of a block is a load of its own, and a text of its own to compile.
   const tallest = subgroup > 0 ? 16 : 8;

@@ -10,6 +10,7 @@ import { portableTarget, targetOf } from "../target.js";
 import { recordTuning } from "../tuning.js";
 import { chooseTile } from "./choose-tile.js";
 import { matmul, matmulPlan } from "./matmul.js";
+import { stridedTileMatmul } from "./strided-tile.js";
 import { registerTileMatmul } from "./register-tile.js";
 import { matmulShape, type Activation, type Epilogue, type MatmulOptions, type MatmulShape } from "./shape.js";
 import { workgroupTileMatmul } from "./workgroup-tile.js";
@@ -45,12 +46,13 @@ const families: Readonly<Record<string, (shape: MatmulShape) => Kernel>> = {
     ? {
         "subgroup 12x2 along n": (shape) => registerTileMatmul(shape, { rows: 12, columns: 2, subgroup, laneAxis: "n" }),
         "subgroup 4x2 along m": (shape) => registerTileMatmul(shape, { rows: 4, columns: 2, subgroup, laneAxis: "m" }),
-        "subgroup 8x2 along n, general": (shape) => registerTileMatmul(shape, { rows: 8, columns: 2, subgroup, laneAxis: "n", general: true }),
-        "subgroup 8x2 along m, general": (shape) => registerTileMatmul(shape, { rows: 8, columns: 2, subgroup, laneAxis: "m", general: true }),
+        "strided along n": (shape) => stridedTileMatmul(shape, { subgroup, laneAxis: "n" }),
+        "strided along m": (shape) => stridedTileMatmul(shape, { subgroup, laneAxis: "m" }),
         "subgroup 2x1 along n": (shape) => registerTileMatmul(shape, { rows: 2, columns: 1, subgroup, laneAxis: "n" }),
       }
     : {}),
   "register 4x2 along n": (shape) => registerTileMatmul(shape, { rows: 4, columns: 2, subgroup: 0, laneAxis: "n" }),
+  "strided without subgroups": (shape) => stridedTileMatmul(shape, { subgroup: 0, laneAxis: "n" }),
   "register 1x2 along m": (shape) => registerTileMatmul(shape, { rows: 1, columns: 2, subgroup: 0, laneAxis: "m" }),
   "workgroup 32": (shape) => workgroupTileMatmul(shape, 32),
 };
@@ -171,11 +173,13 @@ describe.skipIf(device === undefined)("[gpu] matmul", () => {
 describe("matmul rules", () => {
   it("takes large tiles where they fit, spreads rows over lanes where columns are few, does not waste tiles on few rows, and shares shaders among small products", () => {
     const tile = (m: number, n: number): string => {
-      const { rows, columns, laneAxis, general } = chooseTile(matmulShape({ m, n, k: 2048 }), 8);
-      return `${rows}x${columns}${laneAxis}${general ? " general" : ""}`;
+      const { rows, columns, laneAxis } = chooseTile(matmulShape({ m, n, k: 2048 }), 8);
+      return `${rows}x${columns}${laneAxis}`;
     };
     expect([tile(1344, 512), tile(168, 512), tile(4000, 3), tile(8, 256), tile(1, 2048)]).toEqual(["16x4n", "16x4n", "4x4m", "8x4n", "1x4n"]);
-    expect([tile(8, 64), tile(200, 2)]).toEqual(["8x2n general", "8x2m general"]);
+    const software = { ...portableTarget, class: "software", subgroupSize: 8 } as const;
+    const small = ([[8, 64], [200, 2], [64, 3], [1, 1]] as const).map(([m, n]) => matmulPlan({ m, n, k: 64, epilogue: { activation: m === 8 ? "relu" : "none" } }, software).kernels[0]?.kernel.wgsl);
+    expect(new Set(small).size).toBe(1);
   });
 
   it("does without subgroup operations where their size is not known", () => {

@@ -3,17 +3,18 @@ import { sequenceOf } from "../kernel.js";
 import type { Candidate, Kernel, KernelSequence, KernelTarget } from "../kernel.js";
 import { portableTarget } from "../target.js";
 import { chooseCandidate, sizeBucket } from "../tuning.js";
-import { chooseTile } from "./choose-tile.js";
+import { chooseTile, smallTile } from "./choose-tile.js";
 import { noFinish } from "./epilogue.js";
 import { registerTileMatmul, type RegisterTile } from "./register-tile.js";
 import { layoutName, matmulShape, type MatmulOptions, type MatmulShape } from "./shape.js";
+import { stridedOperands, type StridedTile, stridedTileMatmul } from "./strided-tile.js";
 import { sumSlices } from "./sum-slices.js";
 import { workgroupTileBytes, workgroupTileMatmul } from "./workgroup-tile.js";
 
 /**
  * Matrix product `out [batch, m, n] = dropout(activation(scale * a [batch, m, k] b [batch, k, n] + bias [n])) + residual [batch, m, n]`, row-major,
  * with either operand stored transposed or shared by all batches.
- * Bindings: a, b, bias, residual and key u32[4] where asked for, out.
+ * Bindings: a, b, bias, residual and key u32[4] where asked for, out. {@link matmulPlan} knows more ways.
  * @throws ShapeError on a size that is not a non-negative integer
  */
 export function matmul(options: MatmulOptions, target: KernelTarget = portableTarget): Kernel {
@@ -40,15 +41,21 @@ export function matmulPlan(options: MatmulPlanOptions, target: KernelTarget = po
   const { reduceBatch = false, ...product } = options;
   const shape = reduceBatch ? reducedShape(product) : matmulShape(product);
   const [m, n, k, batch] = [shape.m, shape.n, shape.k, shape.batch].map(sizeBucket);
-  const candidate = ({ name, kernel }: Family): Candidate => ({ name, build: () => planWith(kernel, shape, reduceBatch, target) });
-  const [first, ...others] = familiesFor(shape, target);
+  const candidate = (family: Family): Candidate => ({ name: family.name, build: () => planWith(family, shape, reduceBatch, target) });
+  const rule = familiesFor(shape, target);
+  const small = target.class === "software" ? smallTile(shape, subgroupFor(target)) : undefined;
+  const [first, ...others] = small ? ([strided(small), ...rule] as const) : rule;
   return chooseCandidate(target, `matmul.${layoutName(shape)} ${m}x${n}x${k} b${batch}`, [candidate(first), ...others.map(candidate)]);
 }
 
-function planWith(kernel: Family["kernel"], shape: MatmulShape, reduceBatch: boolean, target: KernelTarget): KernelSequence {
+function planWith({ kernel, operands }: Family, shape: MatmulShape, reduceBatch: boolean, target: KernelTarget): KernelSequence {
   const addBatch = reduceBatch && shape.batch !== 1;
-  const slices = !addBatch && shape.batch > 1 ? 1 : sliceCount(kernel(shape), shape, target);
-  if (slices === 1 && !addBatch) return sequenceOf(kernel(shape));
+  const whole = kernel(shape);
+  const slices = !addBatch && shape.batch > 1 ? 1 : sliceCount(whole, shape, target);
+  if (slices === 1 && !addBatch) {
+    const plain = sequenceOf(whole);
+    return { ...plain, kernels: plain.kernels.map(({ bind, ...step }) => ({ ...step, bind: { ...bind, ...operands } })) };
+  }
 
   const { bias, activation, residual, scale, dropout, m, n } = shape;
   const count = shape.batch * slices;
@@ -56,7 +63,7 @@ function planWith(kernel: Family["kernel"], shape: MatmulShape, reduceBatch: boo
   return {
     name: `matmul.${layoutName(shape)}.slices${count}`,
     kernels: [
-      { kernel: kernel({ ...shape, slices, ...noFinish }), bind: { a: "a", b: "b", out: "parts" } },
+      { kernel: kernel({ ...shape, slices, ...noFinish }), bind: { ...operands, out: "parts" } },
       { kernel: sum, bind: { parts: "parts", ...(bias ? { bias: "bias" } : {}), ...(residual ? { residual: "residual" } : {}), ...(dropout ? { key: "key" } : {}), out: "out" } },
     ],
     temporaries: [{ name: "parts", dtype: "f32", length: count * m * n }],
@@ -87,6 +94,15 @@ function sliceCount({ grid: [x, y, z] }: Kernel, { k }: MatmulShape, target: Ker
 interface Family {
   readonly name: string;
   readonly kernel: (shape: MatmulShape) => Kernel;
+  /** The operands by the names of the kernel's bindings. */
+  readonly operands: Readonly<Record<string, "a" | "b">>;
+}
+
+const plainOperands = { a: "a", b: "b" } as const;
+
+/** One shader for all small products. */
+function strided(tile: StridedTile): Family {
+  return { name: `strided${tile.laneAxis}`, kernel: (of) => stridedTileMatmul(of, tile), operands: stridedOperands(tile) };
 }
 
 /** Tiles a tuner may try besides the rules' choice. */
@@ -99,12 +115,13 @@ function familiesFor(shape: MatmulShape, target: KernelTarget): readonly [Family
   const { limits } = target;
   const subgroup = subgroupFor(target);
   const register = (tile: RegisterTile): Family => ({
-    name: `${tile.subgroup > 0 ? "subgroup" : "register"}${tile.rows}x${tile.columns}${tile.laneAxis}${tile.general ? ".general" : ""}`,
+    name: `${tile.subgroup > 0 ? "subgroup" : "register"}${tile.rows}x${tile.columns}${tile.laneAxis}`,
     kernel: (of) => registerTileMatmul(of, tile),
+    operands: plainOperands,
   });
   const workgroup = ([32, 64] as const)
     .filter((tile) => limits.maxComputeInvocationsPerWorkgroup >= (tile / 4) ** 2 && limits.maxComputeWorkgroupStorageSize >= workgroupTileBytes(tile))
-    .map((tile): Family => ({ name: `workgroup${tile}`, kernel: (of) => workgroupTileMatmul(of, tile) }));
+    .map((tile): Family => ({ name: `workgroup${tile}`, kernel: (of) => workgroupTileMatmul(of, tile), operands: plainOperands }));
   const registers = [
     ...(subgroup > 0 ? otherTiles[target.class] : []).map(([rows, columns]) => register({ rows, columns, subgroup, laneAxis: "n" })),
     ...plainTiles.map(([rows, columns]) => register({ rows, columns, subgroup: 0, laneAxis: "n" })),

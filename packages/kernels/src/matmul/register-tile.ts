@@ -17,8 +17,6 @@ export interface RegisterTile {
   readonly subgroup: number;
   /** Which axis of the output is spread over the lanes. */
   readonly laneAxis: "m" | "n";
-  /** Makes one shader serve all sizes: scalar loads and stores, no use of sizes that are multiples of 4. Default false. */
-  readonly general?: boolean;
 }
 
 /** Workgroup size when there are no subgroup operations. */
@@ -39,7 +37,7 @@ const group = 4;
  */
 export function registerTileMatmul(shape: MatmulShape, tile: RegisterTile): Kernel {
   const { m, n, k, batch, slices } = shape;
-  const { rows: R, columns: C, subgroup, laneAxis, general = false } = tile;
+  const { rows: R, columns: C, subgroup, laneAxis } = tile;
   const overColumns = laneAxis === "n";
   const lanes = subgroup > 0 ? subgroup : plainLanes;
   const [rowCount, laneCount] = overColumns ? [m, n] : [n, m];
@@ -49,13 +47,13 @@ export function registerTileMatmul(shape: MatmulShape, tile: RegisterTile): Kern
     rows: R,
     columns: C,
     subgroup,
-    row: { name: overColumns ? "a" : "b", along: rowAlong, aligned: !general && (rowAlong === "k" ? k % 4 === 0 : rowCount % 4 === 0 && R % 4 === 0) },
-    lane: { name: overColumns ? "b" : "a", along: laneAlong, aligned: !general && (laneAlong === "k" ? k % 4 === 0 : C > 1 && laneCount % C === 0) },
+    row: { name: overColumns ? "a" : "b", along: rowAlong, aligned: rowAlong === "k" ? k % 4 === 0 : rowCount % 4 === 0 && R % 4 === 0 },
+    lane: { name: overColumns ? "b" : "a", along: laneAlong, aligned: laneAlong === "k" ? k % 4 === 0 : C > 1 && laneCount % C === 0 },
   };
   const row = rowOperand(text);
   const lane = laneOperand(text);
   const T = vectorOf(C);
-  const outVector = overColumns && !general && laneCount % C === 0 ? C : 1;
+  const outVector = overColumns && laneCount % C === 0 ? C : 1;
   const bindings = matmulBindings(shape);
   const uniforms: UniformField[] = [
     { name: "parts", type: "u32", value: batch * slices },
@@ -95,7 +93,7 @@ ${row.load}
 ${lane.load}
 ${block}
     }
-${!general && k % depth === 0 ? "" : `    for (; l < last; l += 1u) {
+${k % depth === 0 ? "" : `    for (; l < last; l += 1u) {
 ${row.loadOne}
 ${lane.loadOne}
 ${each(R, (r) => accumulate(r, row.valueOne(r), "p"))}
@@ -107,7 +105,7 @@ ${storeTile(shape, { rows: R, columns: C, overColumns, outVector })}
 `;
   const empty = rowCount === 0 || laneCount === 0 || batch === 0;
   return {
-    name: `matmul.${layoutName(shape)}.${subgroup > 0 ? "subgroup" : "register"}${R}x${C}${laneAxis}${general ? ".general" : ""}`,
+    name: `matmul.${layoutName(shape)}.${subgroup > 0 ? "subgroup" : "register"}${R}x${C}${laneAxis}`,
     wgsl,
     bindings,
     uniforms,
