@@ -1,9 +1,11 @@
-import { add, cumsum, gather, max, maximum, mul, reshape, sigmoidFocalLoss, sum, type Operand, type Tensor } from "@distilldrive/tensor";
+import { add, cumsum, gather, max, maximum, mul, reshape, sigmoidFocalLoss, stopGradient, sum, type Operand, type Tensor } from "@distilldrive/tensor";
 import { softLabelLoss } from "./classification.js";
 import { type NearestMode, nearestMode, PAPER_LABELS, softLabels, type SoftLabelOptions } from "./nearest-mode.js";
 import { F32_EPSILON, l1, maskedL1, type Normaliser, summedL1 } from "./regression.js";
-import { type ActionValues, reinforcement } from "./reinforcement.js";
+import { type ActionValues, reinforcement, watchReinforcement } from "./reinforcement.js";
+import type { RewardScene } from "./reward-scene.js";
 import type { RewardName } from "./rewards.js";
+import type { WatchedValues } from "./watched.js";
 
 /** Weights and variants of the {@link imitation} loss. */
 export interface ImitationWeights {
@@ -75,6 +77,12 @@ export interface LossTerms {
   readonly total: Tensor;
   /** Each term with its weight, a scalar each; they sum to the total. */
   readonly terms: Readonly<Record<string, Tensor>>;
+}
+
+/** What {@link imitation} computes. */
+export interface ImitationLoss extends LossTerms {
+  /** To be logged: `errorStatus`, the mean absolute error of the status; with action values those of {@link watchReinforcement}. */
+  readonly watched: WatchedValues;
 }
 
 /**
@@ -171,36 +179,21 @@ export function motionTerms(motion: NonNullable<ImitationOutputs["motion"]>, tar
  * @param modes per command, default 6
  * @returns a function of outputs and targets; its motion terms need both motion outputs and motion targets
  */
-export function imitation(weights: ImitationWeights, modes = 6): (outputs: ImitationOutputs, targets: ImitationTargets) => LossTerms {
+export function imitation(weights: ImitationWeights, modes = 6): (outputs: ImitationOutputs, targets: ImitationTargets) => ImitationLoss {
   const { motionClassification = 0.2, motionRegression = 0.2 } = weights;
   return (outputs, targets) => {
     const plan = planningTerms(outputs.plan, targets, modes, weights);
     const { reference } = outputs.plan;
-    const { futureDisplacement, futureMask, boxes } = targets;
-    const { actionValues } = outputs;
+    const { futureDisplacement, futureMask } = targets;
+    const weight = weights.reinforcement ?? 1;
+    const learned = outputs.actionValues && weight > 0 ? reinforced(plan, targets, outputs.actionValues) : null;
     const motion = outputs.motion && futureDisplacement && futureMask ? motionTerms(outputs.motion, futureDisplacement, futureMask) : null;
-    return weightedSum({
+    const loss = weightedSum({
       planRegression: [weights.regression, plan.regression],
       planStatus: [weights.status, plan.status],
       planClassification: [weights.classification, plan.classification],
       ...(reference ? { planReference: [weights.reference ?? weights.regression, (): Tensor => referenceTerm(reference, targets, weights.normaliser)] as const } : {}),
-      ...(actionValues
-        ? {
-            planReinforcement: [
-              weights.reinforcement ?? 1,
-              (): Tensor => {
-                const scene = {
-                  status: plan.predictedStatus(),
-                  expertStatus: targets.egoStatus,
-                  path: plan.nearest.best,
-                  expertPath: targets.egoFuture,
-                  agents: boxes && futureDisplacement && futureMask ? { box: boxes, displacement: futureDisplacement, mask: futureMask } : null,
-                };
-                return reinforcement(actionValues, actionValues.reward_weight, scene, targets.command, actionValues).loss;
-              },
-            ] as const,
-          }
-        : {}),
+      ...(learned ? { planReinforcement: [weight, (): Tensor => learned.loss] as const } : {}),
       ...(motion
         ? {
             motionClassification: [motionClassification, motion.classification] as const,
@@ -208,5 +201,20 @@ export function imitation(weights: ImitationWeights, modes = 6): (outputs: Imita
           }
         : {}),
     });
+    return { ...loss, watched: { errorStatus: stopGradient(plan.status()), ...learned?.watched } };
   };
+}
+
+/** The reinforcement's loss for the plan's nearest mode, and what to log of it. */
+function reinforced(plan: PlanningTerms, targets: ImitationTargets, values: NonNullable<ImitationOutputs["actionValues"]>): { readonly loss: Tensor; readonly watched: WatchedValues } {
+  const { boxes, futureDisplacement, futureMask } = targets;
+  const scene: RewardScene = {
+    status: plan.predictedStatus(),
+    expertStatus: targets.egoStatus,
+    path: plan.nearest.best,
+    expertPath: targets.egoFuture,
+    agents: boxes && futureDisplacement && futureMask ? { box: boxes, displacement: futureDisplacement, mask: futureMask } : null,
+  };
+  const made = reinforcement(values, values.reward_weight, scene, targets.command, values);
+  return { loss: made.loss, watched: watchReinforcement(made, values.reward_weight, values.terms) };
 }

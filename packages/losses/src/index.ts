@@ -4,7 +4,7 @@ export { l1, maskedL1, meanSquaredError, summedL1 } from "./regression.js";
 export type { Normaliser } from "./regression.js";
 export { softLabelLoss } from "./classification.js";
 export { imitation, modesOfCommand, motionTerms, planningTerms, weightedSum } from "./imitation.js";
-export type { ImitationOutputs, ImitationTargets, ImitationWeights, LossTerms, PlanningTerms } from "./imitation.js";
+export type { ImitationLoss, ImitationOutputs, ImitationTargets, ImitationWeights, LossTerms, PlanningTerms } from "./imitation.js";
 export { distillation, distillClassification, PUBLISHED_DISTILLATION } from "./distillation.js";
 export type { Distillable, DistillationWeights } from "./distillation.js";
 export { PAPER_REWARDS, PUBLISHED_REWARDS, REWARDS } from "./rewards.js";
@@ -12,7 +12,8 @@ export { consistencyReward, endReward, meanReward, speedReward, startReward, sta
 export type { RewardName } from "./rewards.js";
 export type { Reward, RewardAgents, RewardScene } from "./reward-scene.js";
 export { collisionReward } from "./collision-reward.js";
-export { reinforcement } from "./reinforcement.js";
+export { reinforcement, watchReinforcement } from "./reinforcement.js";
 export type { ActionValues, Reinforcement, ReinforcementOptions } from "./reinforcement.js";
+export type { WatchedValues } from "./watched.js";
 export { gaussianDivergence } from "./gaussian.js";
 export type { DiagonalGaussian } from "./gaussian.js";

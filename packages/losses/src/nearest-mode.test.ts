@@ -2,7 +2,7 @@ import { Graph, interpret } from "@distilldrive/tensor";
 import { readNpz } from "@distilldrive/testkit";
 import { describe, expect, it } from "vitest";
 import { fileURLToPath } from "node:url";
-import { nearestMode, PAPER_LABELS, PUBLISHED_LABELS, softLabels } from "./nearest-mode.js";
+import { nearestMode, PAPER_LABELS, PUBLISHED_LABELS, softLabels, type SoftLabelOptions } from "./nearest-mode.js";
 
 const golden = readNpz(fileURLToPath(new URL("../test-data/unit_topk.npz", import.meta.url)));
 
@@ -53,3 +53,21 @@ function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance
   expect(actual.length).toBe(expected.length);
   Array.from(expected).forEach((value, i) => expect(Math.abs((actual[i] ?? Number.NaN) - value)).toBeLessThanOrEqual(tolerance));
 }
+
+describe("softLabels of other numbers of neighbours", () => {
+  const labels = (options: SoftLabelOptions): number[] => {
+    const graph = new Graph();
+    graph.output("labels", softLabels(graph.constant([3, 1, 4, 2, 6, 5], [1, 6]), options));
+    return [...(interpret(graph).outputs.get("labels") ?? [])].map((label) => Math.round(label * 1000) / 1000);
+  };
+
+  it("gives any number of nearest modes a share", () => {
+    expect(labels({ neighbours: 0, share: 0.1, floor: 0.001 })).toEqual([0.001, 1, 0.001, 0.001, 0.001, 0.001]);
+    expect(labels({ neighbours: 1, share: 0.2, floor: 0.001 })).toEqual([0.001, 0.8, 0.001, 0.2, 0.001, 0.001]);
+    expect(labels({ neighbours: 4, share: 0.05, floor: 0.001 })).toEqual([0.05, 0.8, 0.05, 0.05, 0.001, 0.05]);
+  });
+
+  it("refuses shares that leave nothing for the nearest mode", () => {
+    expect(() => labels({ neighbours: 2, share: 0.5, floor: 0.001 })).toThrow(/nearest mode, expected neighbours \* share below 1, got 2 \* 0.5/);
+  });
+});

@@ -48,10 +48,14 @@ export const PUBLISHED_LABELS: SoftLabelOptions = { neighbours: 2, share: 0.05, 
  *
  * @param distance [R, M]
  * @returns [R, M]
+ * @throws RangeError when nothing is left for the nearest mode
  */
 export function softLabels(distance: Tensor, { neighbours, share, floor }: SoftLabelOptions): Tensor {
   const modes = distance.at(1);
   const sharing = Math.min(neighbours, modes - 1);
+  if (share * sharing >= 1) {
+    throw new RangeError(`softLabels: the neighbours leave nothing for the nearest mode, expected neighbours * share below 1, got ${sharing} * ${share}. Lower one of them.`);
+  }
   const [mine, others] = [expandDims(distance, 2), expandDims(distance, 1)];
   // Of equal distances the lower index ranks first, so that ranks are a permutation.
   const earlier = distance.graph.constant(

@@ -1,4 +1,5 @@
-import { abs, add, div, gather, greater, matmul, max, maximum, mul, oneHot, reshape, stack, stopGradient, sub, sum, type Operand, type Tensor } from "@distilldrive/tensor";
+import { abs, add, div, gather, greater, matmul, max, maximum, mul, oneHot, reshape, slice, stack, stopGradient, sub, sum, type Operand, type Tensor } from "@distilldrive/tensor";
+import { type WatchedValues, wordCase } from "./watched.js";
 import type { RewardScene } from "./reward-scene.js";
 import { REWARDS, type RewardName } from "./rewards.js";
 
@@ -23,6 +24,10 @@ export interface Reinforcement {
   readonly targetValues: Tensor;
   /** [B] reward + discount * best target value */
   readonly target: Tensor;
+  /** [B] value of the predicted status for the true command */
+  readonly chosen: Tensor;
+  /** [B] 1 for the samples with a status, which are the ones that count */
+  readonly counted: Tensor;
 }
 
 /** Options of {@link reinforcement}. */
@@ -61,5 +66,25 @@ export function reinforcement(values: ActionValues, rewardWeight: Operand, scene
   const commands = targetValues.at(1);
   const apart = sum(abs(sub(targetValues, oneHot(command, commands))), { axes: [1] });
   const imitation = sum(mul(div(apart, commands), counted));
-  return { loss: div(add(value, imitation), samples), rewards, reward, modelValues, targetValues, target };
+  return { loss: div(add(value, imitation), samples), rewards, reward, modelValues, targetValues, target, chosen, counted };
+}
+
+/**
+ * What shows how the reinforcement goes, means over the samples that count: every reward (`reward<Term>`), its learned
+ * weight (`weight<Term>`), the weighted sum (`valueReward`), and the values of the chosen action, of the best one and what
+ * they regress to (`valueChosen`, `valueBest`, `valueTarget`).
+ */
+export function watchReinforcement({ rewards, reward, chosen, counted, target, targetValues }: Reinforcement, rewardWeight: Operand, terms: readonly RewardName[]): WatchedValues {
+  const samples = maximum(sum(counted), 1);
+  const average = (values: Tensor): Tensor => stopGradient(div(sum(mul(values, counted)), samples));
+  const weights = stopGradient(rewards.graph.lift(rewardWeight));
+  const lanes = rewards.at(0);
+  return {
+    ...Object.fromEntries(terms.map((name, i) => [`reward${wordCase(name)}`, average(reshape(slice(rewards, 1, i, i + 1), [lanes]))])),
+    ...Object.fromEntries(terms.map((name, i) => [`weight${wordCase(name)}`, reshape(slice(weights, 0, i, i + 1), [])])),
+    valueReward: average(reward),
+    valueChosen: average(chosen),
+    valueBest: average(max(targetValues, { axis: 1 })),
+    valueTarget: average(target),
+  };
 }

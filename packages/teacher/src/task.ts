@@ -41,8 +41,8 @@ export function teacherTask({ config, anchors, batches, lanes, loss, dropout, au
       const outputs = teacher.forward(teacherInputs(graph, config, lanes), { memory, context });
       const { futureDisplacement, futureMask, boxes, ...ego } = teacherTargets(graph, config, lanes);
       const targets = config.maxAgents > 0 ? { ...ego, futureDisplacement, futureMask, boxes } : ego;
-      const { total, terms } = graph.scope("loss", () => objective(outputs, targets));
-      return { loss: total, terms };
+      const { total, terms, watched } = graph.scope("loss", () => objective(outputs, targets));
+      return { loss: total, terms, watched };
     },
   };
 }

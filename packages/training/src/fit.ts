@@ -20,6 +20,16 @@ export interface BatchSource {
   restore(state: unknown): void;
 }
 
+/** A traced loss; all are scalars. */
+export interface TracedLoss {
+  /** To minimise. */
+  readonly loss: Tensor;
+  /** Its parts by name; logged and shown. */
+  readonly terms: Readonly<Record<string, Tensor>>;
+  /** What else is logged in `metrics.jsonl`, by name. */
+  readonly watched?: Readonly<Record<string, Tensor>>;
+}
+
 /** What is trained. The same loop trains every model. */
 export interface Task {
   /** "teacher", "student", "distill", ... */
@@ -29,7 +39,7 @@ export interface Task {
   /** Variables that are read but neither trained nor saved (a frozen teacher), with their values. */
   readonly frozen?: { readonly model: unknown; readonly values: ReadonlyMap<string, StoredTensor> };
   /** Traces the forward pass; inputs come from the batches. `key` is the step's random key for dropout and sampling. */
-  readonly trace: (graph: Graph, key: Tensor) => { readonly loss: Tensor; readonly terms: Readonly<Record<string, Tensor>> };
+  readonly trace: (graph: Graph, key: Tensor) => TracedLoss;
   readonly batches: BatchSource;
 }
 

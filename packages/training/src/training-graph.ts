@@ -26,6 +26,8 @@ export interface TrainingGraph {
 export const keyInput = "key";
 /** Prefix of the names of variables that are neither trained nor saved. */
 export const frozenPrefix = "frozen";
+/** Name of the log of what is watched beside the loss. */
+export const watchedLog = "training.watched";
 /** Prefix of the names of variables that begin anew with every step. */
 export const workPrefix = "work";
 
@@ -33,7 +35,7 @@ export const workPrefix = "work";
 export function traceTraining(task: Task, config: OptimizerConfig, logRows: number, precision?: PrecisionConfig): TrainingGraph {
   const graph = new Graph();
   const key = graph.input(keyInput, [4], "u32");
-  const { loss, terms } = task.trace(graph, key);
+  const { loss, terms, watched = {} } = task.trace(graph, key);
   const optimizer = createOptimizer(parametersOf(task.model), config, precision);
   const logs = new Map<string, DeviceLog>();
   const log = (own: Graph, name: string, values: Readonly<Record<string, Tensor>>, parts?: number, restart?: Tensor): void => {
@@ -46,9 +48,12 @@ export function traceTraining(task: Task, config: OptimizerConfig, logRows: numb
   if (config.accumulate === 1) {
     const done = appendUpdate(graph, loss, optimizer);
     log(graph, "training.log", { loss, ...terms, ...reported(done) });
+    if (Object.keys(watched).length > 0) log(graph, watchedLog, watched);
   } else {
     appendAccumulation(graph, loss, optimizer);
-    log(graph, "training.log", { loss, ...terms }, config.accumulate, graph.input(restartInput, [1]));
+    const restart = graph.input(restartInput, [1]);
+    log(graph, "training.log", { loss, ...terms }, config.accumulate, restart);
+    if (Object.keys(watched).length > 0) log(graph, watchedLog, watched, config.accumulate, restart);
     const traced = traceUpdate(optimizer);
     update = traced.graph;
     log(update, "training.updates", reported(traced.update));
