@@ -51,8 +51,13 @@ export async function openDevice(options: OpenOptions = {}): Promise<Device> {
       },
     });
   };
-  return deviceOf(await open(), open);
+  const device = await open();
+  owners.set(device, gpu);
+  return deviceOf(device, open);
 }
+
+/** Entry points live as long as their devices, also where only the `GPUDevice` is kept: Dawn's Node binding drops both together. */
+const owners = new WeakMap<GPUDevice, GPU>();
 
 /** Wraps a `GPUDevice` that someone else opened. */
 export function wrapDevice(gpu: GPUDevice): Device {
@@ -68,7 +73,6 @@ function deviceOf(gpu: GPUDevice, another: (() => Promise<GPUDevice>) | undefine
     description: describe(gpu, target),
     lost: gpu.lost,
     arena,
-    // It holds the entry point, which has to live as long as its device: Dawn's Node binding drops both together.
     ...(another && { another }),
     close: () => {
       if (another) gpu.destroy();
