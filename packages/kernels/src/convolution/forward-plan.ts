@@ -1,6 +1,6 @@
 import type { Candidate, KernelSequence, KernelStep, KernelTarget, Temporary } from "../kernel.js";
 import { chooseCandidate, sizeBucket } from "../tuning.js";
-import { arrange, arrangedStrides, type Arrangement } from "./arrange.js";
+import { arrange, arrangedStrides, arrangedWidth, type Arrangement } from "./arrange.js";
 import type { Convolution } from "./geometry.js";
 import { pointwiseBackwardInput, pointwiseForward } from "./pointwise.js";
 import { registerWalk } from "./register-walk.js";
@@ -57,8 +57,15 @@ function channelsLast({ walk, names, steps, temporaries }: Copied): Copied {
   const { batch, groups, depth, width, y, x } = walk;
   if (walk.source.channel === 1 || depth < 4 || y.taps * x.taps * width < worthCopying) return { walk, names, steps, temporaries };
   const { image, y: row, x: pixel, channel } = walk.source;
-  const arrangement: Arrangement = { sizes: [batch, y.source, x.source, groups], width: depth, columns: 4, length: walk.sourceLength, strides: [image, row, pixel, depth * channel, channel] };
-  const [ownImage, ownRow, ownPixel, ownGroup] = arrangedStrides(arrangement);
+  const common = { width: depth, columns: 4, length: walk.sourceLength } as const;
+  // Copies are fast along their fourth axis.
+  const arrangement: Arrangement = groups === 1
+    ? { ...common, sizes: [batch, 1, y.source, x.source], strides: [image, 0, row, pixel, channel] }
+    : { ...common, sizes: [batch, y.source, x.source, groups], strides: [image, row, pixel, depth * channel, channel] };
+  const ownGroup = arrangedWidth(arrangement);
+  const ownPixel = groups * ownGroup;
+  const ownRow = x.source * ownPixel;
+  const ownImage = y.source * ownRow;
   const length = batch * ownImage;
   return {
     walk: { ...walk, depth: ownGroup, sourceLength: length, source: { image: ownImage, y: ownRow, x: ownPixel, channel: 1 } },

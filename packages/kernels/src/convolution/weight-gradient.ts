@@ -58,8 +58,8 @@ function workgroupPlan(name: string, c: Convolution, target: KernelTarget): Kern
 function channelsLast(c: Convolution, walk: WeightWalk, side: "lane" | "row", columns: Columns): { strides: OperandStrides; kernel: Kernel } {
   const { image, y, x, group, channel, length } = walk[side];
   const [height, width] = (side === "lane") === walk.lanesOverInput ? [c.y.size, c.x.size] : [c.y.outSize, c.x.outSize];
-  const arrangement: Arrangement = { sizes: [c.batch, height, width, c.groups], width: side === "lane" ? walk.laneWidth : walk.rowWidth, columns, length, strides: [image, y, x, group, channel] };
-  const [ownImage, ownY, ownX, ownGroup] = arrangedStrides(arrangement);
+  const arrangement: Arrangement = { sizes: [c.batch, c.groups, height, width], width: side === "lane" ? walk.laneWidth : walk.rowWidth, columns, length, strides: [image, group, y, x, channel] };
+  const [ownImage, ownGroup, ownY, ownX] = arrangedStrides(arrangement);
   return { strides: { image: ownImage, y: ownY, x: ownX, group: ownGroup, channel: 1, length: c.batch * ownImage }, kernel: arrange(arrangement) };
 }
 
