@@ -57,5 +57,5 @@ export const LINE_STYLES: Readonly<Record<MapClass, LineStyle>> = {
   boundary: { label: "road edge", color: "#6f6a62", width: 2, dash: null },
 };
 
-/** Colours of curves in a chart, in order: the same set, the blue lightened so that it also reads on dark pages. */
-export const CURVE_COLORS = ["#2f86c6", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
+/** Colours of curves in a chart, in order: the same set, the blue lightened so that it also reads on dark pages, then two more. */
+export const CURVE_COLORS = ["#2f86c6", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8466c9", "#9a7b3a"] as const;

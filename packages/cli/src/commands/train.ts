@@ -19,6 +19,7 @@ interface TrainOptions {
   readonly anchors?: string;
   readonly preset?: string;
   readonly compat?: string;
+  readonly rewards?: string;
   readonly config?: string;
   readonly epochs?: number;
   readonly steps?: number;
@@ -49,6 +50,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
   ]).option("--out <folder>", "run directory: config.json, metrics.jsonl, checkpoints/; default runs/, named after the task and the held-out scenes");
   if (task === "distill") command.option("--teacher <run>", "run directory of the trained teacher");
   if (task === "teacher") command.addOption(new Option("--compat <which>", "behave as the paper means or as the published code does; default as the preset").choices(["intended", "published"]));
+  if (task === "teacher") command.addOption(new Option("--rewards <which>", "reinforcement beside imitation: the published rewards, or the paper's, with collisions; default as the preset").choices(["none", "published", "paper"]));
   if (task !== "distill") command.option("--start <run>", "run directory whose weights and anchors to begin with; it must not have seen the scenes held out");
   if (task !== "distill") command.option("--anchors <path>", ".npy vocabulary in the published layout, or a folder with both; default clusters of the training scenes");
   return command
@@ -64,7 +66,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     .option("--json", "print one JSON object at the end")
     .action(async (options: TrainOptions) => {
       const out = options.out ?? defaultRunFolder(task, options);
-      const { data, val, teacher, start, anchors, preset, compat, config, epochs, steps, seed, resume = false, profile = false } = options;
+      const { data, val, teacher, start, anchors, preset, compat, rewards, config, epochs, steps, seed, resume = false, profile = false } = options;
       const outcome = await train(io, {
         task,
         out,
@@ -77,6 +79,7 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
         flags: {
           ...(preset === undefined ? {} : { preset }),
           ...(compat === undefined ? {} : { compat }),
+          ...(rewards === undefined ? {} : { rewards }),
           ...(epochs === undefined ? {} : { epochs }),
           ...(steps === undefined ? {} : { steps }),
           ...(seed === undefined ? {} : { seed }),

@@ -1,13 +1,13 @@
 import { createCameraRenderer, type Scene } from "@distilldrive/datasets";
 import type { Device } from "@distilldrive/tensor";
 import { formatDuration } from "@distilldrive/training";
-import { type CameraStrip, type LineChart, type PlannerResult, type Report, reportHtml, type ReportPicture } from "@distilldrive/viewer";
-import { readFile } from "node:fs/promises";
+import { type CameraStrip, type PlannerResult, type Report, reportHtml, type ReportPicture } from "@distilldrive/viewer";
 import path from "node:path";
 import { RunError } from "../errors.js";
 import type { RunEvaluation } from "./evaluation.js";
 import { drawCameras, pickMoments, planPicture } from "./pictures.js";
 import { formatMebibytes } from "./profile.js";
+import { trainingCharts } from "./report-charts.js";
 import { readStatistics } from "./statistics.js";
 
 /** Bird's-eye pictures per run. */
@@ -37,15 +37,16 @@ export async function buildReport(evaluations: readonly RunEvaluation[], device:
     const [expected, got] = [first.scenes, scenes].map((list) => list.map(({ id }) => id).join(", "));
     if (expected !== got) throw new RunError(`report: ${folder} was not evaluated on the scenes of ${first.folder}, expected ${expected ?? ""}, got ${got ?? ""}. Compare runs that hold out the same scenes, or give --data and --val.`);
   }
+  const names = runNames(evaluations);
   const moments = pickMoments(first.plans.map(({ sample }) => sample), PICTURES);
   const keyOf = ({ sample }: RunEvaluation["plans"][number]): string => `${sample.scene}/${sample.frame}`;
   const chosen = moments.flatMap((index) => first.plans.slice(index, index + 1)).map(keyOf);
   const pictures: ReportPicture[] = [];
   for (const key of chosen) {
-    for (const { plans, scenes, planner } of evaluations) {
+    for (const [i, { plans, scenes, planner }] of evaluations.entries()) {
       const plan = plans.find((each) => keyOf(each) === key);
       const scene = plan && sceneOf(scenes, plan.sample.scene);
-      if (plan && scene) pictures.push(planPicture(scene, planner.name, plan));
+      if (plan && scene) pictures.push(planPicture(scene, names[i] ?? planner.name, plan));
     }
   }
   const samples = first.plans.length;
@@ -55,7 +56,7 @@ export async function buildReport(evaluations: readonly RunEvaluation[], device:
     highlights: highlightsOf(evaluations),
     planners: resultsOf(evaluations),
     plannersNote: `${samples} keyframes of ${first.scenes.length} held-out ${first.scenes.length === 1 ? "scene" : "scenes"} (${shortList(first.scenes.map(({ id }) => id))}).`,
-    charts: await lossCharts(evaluations),
+    charts: await trainingCharts(evaluations.map(({ folder }, i) => ({ folder, name: names[i] ?? path.basename(folder) }))),
     pictures,
     cameras: await cameraStrips(evaluations, chosen, device),
     run: { ...(await factsOf(evaluations)), adapter: device.description, ...words.facts },
@@ -63,13 +64,19 @@ export async function buildReport(evaluations: readonly RunEvaluation[], device:
   return reportHtml(report);
 }
 
-/** Baselines once, then every run; runs of the same kind are told apart by their folders. */
+/** Baselines once, then every run. */
 export function resultsOf(evaluations: readonly RunEvaluation[]): PlannerResult[] {
   const baselines = new Map(evaluations.flatMap((evaluation) => evaluation.baselines.map((result) => [result.name, result] as const)).reverse());
-  const names = evaluations.map(({ planner }) => planner.name);
+  const names = runNames(evaluations);
   const ordered = ["stand still", "constant velocity", "constant turn rate", "ego-status MLP"].flatMap((name) => baselines.get(name) ?? []);
-  const runs = evaluations.map(({ planner, folder }) => (names.filter((name) => name === planner.name).length > 1 ? { ...planner, name: `${planner.name} (${path.basename(folder)})` } : planner));
+  const runs = evaluations.map(({ planner }, i) => ({ ...planner, name: names[i] ?? planner.name }));
   return [...ordered, ...runs];
+}
+
+/** How the report calls runs: those of the same kind are told apart by their folders. */
+function runNames(evaluations: readonly RunEvaluation[]): string[] {
+  const names = evaluations.map(({ planner }) => planner.name);
+  return evaluations.map(({ planner, folder }) => (names.filter((name) => name === planner.name).length > 1 ? `${planner.name} (${path.basename(folder)})` : planner.name));
 }
 
 function sceneOf(scenes: readonly Scene[], id: string): Scene | undefined {
@@ -92,39 +99,6 @@ function highlightsOf(evaluations: readonly RunEvaluation[]): { label: string; v
 export function comparison(value: number, reference: number): string {
   const change = Math.round(100 * (value / reference - 1));
   return change === 0 ? "level with" : `${Math.abs(change)} % ${change < 0 ? "below" : "above"}`;
-}
-
-/** Parts of a loss that are drawn together: how their names in `metrics.jsonl` begin, and the chart's title. */
-const LOSS_GROUPS = [
-  { prefix: "plan", title: "loss and its planning part" },
-  { prefix: "motion", title: "motion part of the loss" },
-  { prefix: "distill", title: "distillation part of the loss" },
-] as const;
-
-/** Loss of every run and the parts of it, from `metrics.jsonl`. */
-async function lossCharts(evaluations: readonly RunEvaluation[]): Promise<LineChart[]> {
-  const charts: LineChart[] = [];
-  for (const { folder, planner } of evaluations) {
-    const text = await readFile(path.join(folder, "metrics.jsonl"), "utf8").catch(() => "");
-    const lines = text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as Readonly<Record<string, number>>);
-    if (lines.length < 2) continue;
-    for (const { prefix, title } of LOSS_GROUPS) {
-      const names = Object.keys(lines[0] ?? {}).filter((name) => name.startsWith(prefix));
-      if (names.length === 0) continue;
-      const shown = prefix === "plan" ? ["loss", ...names] : names;
-      const curves = shown.map((name) => ({
-        name: name === "loss" ? "total" : wordsOf(name.slice(prefix.length)),
-        points: lines.map((line) => [line["step"] ?? Number.NaN, line[name] ?? Number.NaN] as const),
-      }));
-      charts.push({ title: `${planner.name}: ${title}`, xLabel: "step", yLabel: "loss", yScale: "log", curves });
-    }
-  }
-  return charts;
-}
-
-/** "EncoderFeature" -> "encoder feature". */
-function wordsOf(name: string): string {
-  return name.replace(/(?!^)([A-Z])/g, " $1").toLowerCase();
 }
 
 /** What the cameras of the first student saw at some of the pictured moments. */

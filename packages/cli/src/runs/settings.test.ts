@@ -76,6 +76,14 @@ describe("the other presets", () => {
     expect(intended).toMatchObject({ channels: 256, egoInput: "none", mapSlots: "lines", velocityInterval: 0.5, directionOffset: 0, agentMaxGap: 2 });
   });
 
+  it("are trained with reinforcement by one setting, over compat and under a list of the model's own", () => {
+    expect(teacher({ rewards: "paper" }).model.rewards).toEqual(["status", "consistency", "speed", "mean", "start", "end", "collision"]);
+    expect(teacher({}, { rewards: "published" }).model).toEqual({ ...TEACHER_PRESETS.tiny, rewards: PUBLISHED_REWARDS });
+    expect(teacher({ rewards: "none" }, { compat: "published" }).model.rewards).toEqual([]);
+    expect(teacher({ model: { rewards: ["speed"] } }, { rewards: "paper" }).model.rewards).toEqual(["speed"]);
+    expect(() => teacher({ rewards: "all" })).toThrow(/config.*rewards/s);
+  });
+
   it("students have no published one yet", () => {
     expect(() => resolveSettings("student", {}, { preset: "published" })).toThrow('config: unknown preset "published", expected one of tiny, small, full.');
     expect(() => resolveSettings("student", {}, { compat: "published" })).toThrow('unknown key "compat"');

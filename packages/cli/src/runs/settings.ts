@@ -1,5 +1,5 @@
 import { augmentSchema } from "@distilldrive/datasets";
-import { type DistillationWeights, type ImitationWeights, PAPER_LABELS, type RewardName, REWARDS } from "@distilldrive/losses";
+import { type DistillationWeights, type ImitationWeights, PAPER_LABELS, PAPER_REWARDS, PUBLISHED_REWARDS, type RewardName, REWARDS } from "@distilldrive/losses";
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
 import { PUBLISHED_TEACHER, TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
@@ -12,6 +12,9 @@ import { layered, PUBLISHED_TEACHER_TRAINING } from "./presets.js";
 
 /** What can be trained: a teacher, a student by imitation alone, a student distilled from a teacher. */
 export type TaskName = "teacher" | "student" | "distill";
+
+/** Sets of rewards by name. */
+const REWARD_SETS = { none: [], published: PUBLISHED_REWARDS, paper: PAPER_REWARDS } as const satisfies Record<string, readonly RewardName[]>;
 
 const SIZES = ["tiny", "small", "full"] as const;
 /** Presets of each task; "published" also sets how the model is trained. */
@@ -93,6 +96,8 @@ export const teacherSettings = loopSchema.extend({
   preset: z.enum(PRESETS.teacher).default("tiny"),
   /** What the model does where the published code differs from the paper; default as the preset has it. Fields of `model` win over it. */
   compat: z.enum(["intended", "published"]).optional(),
+  /** Reinforcement beside imitation: `published`, the published code's six rewards; `paper`, those and the collision reward; `none`. Default as the preset and `compat` have it; a list of one's own goes into `model.rewards`. */
+  rewards: z.enum(["none", "published", "paper"]).optional(),
   /** On a few real scenes the town's variety is worth more than its strangeness costs: 24 scenes by default. */
   town: townSchema.prefault({ scenes: 24 }),
   model: teacherModelFields.partial().prefault({}),
@@ -115,6 +120,8 @@ export interface SettingFlags {
   readonly preset?: string;
   /** Teachers only. */
   readonly compat?: string;
+  /** Teachers only. */
+  readonly rewards?: string;
   readonly epochs?: number;
   readonly steps?: number;
   readonly seed?: number;
@@ -155,9 +162,9 @@ export function resolveSettings(task: TaskName, content: unknown, flags: Setting
   }
 }
 
-/** The model of a teacher's settings: fields of its own over `compat` over the preset. */
-function teacherModel({ preset: name, compat, model }: Pick<z.output<typeof teacherSettings>, "preset" | "compat" | "model">): object {
-  return { ...(name === "published" ? PUBLISHED_TEACHER : TEACHER_PRESETS[name]), ...(compat === undefined ? {} : TEACHER_COMPAT[compat]), ...model };
+/** The model of a teacher's settings: fields of its own over `rewards` over `compat` over the preset. */
+function teacherModel({ preset: name, compat, rewards, model }: Pick<z.output<typeof teacherSettings>, "preset" | "compat" | "rewards" | "model">): object {
+  return { ...(name === "published" ? PUBLISHED_TEACHER : TEACHER_PRESETS[name]), ...(compat === undefined ? {} : TEACHER_COMPAT[compat]), ...(rewards === undefined ? {} : { rewards: REWARD_SETS[rewards] }), ...model };
 }
 
 function studentModel(settings: z.output<typeof studentSettings>, where: string): StudentConfig {
