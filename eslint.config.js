@@ -63,5 +63,5 @@ export default tseslint.config(
       "@typescript-eslint/no-unsafe-member-access": "off",
     },
   },
-  { files: ["tools/**/*.ts", "tools/**/*.mjs", "packages/cli/src/**/*.ts"], rules: { "no-console": "off" } },
+  { files: ["tools/**/*.ts", "tools/**/*.mjs", "packages/cli/src/**/*.ts", "examples/**/*.ts"], rules: { "no-console": "off" } },
 );

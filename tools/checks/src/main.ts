@@ -14,7 +14,7 @@ const tools = listPackages("tools");
 const checks: readonly (readonly [name: string, run: () => Finding[] | Promise<Finding[]>])[] = [
   ["nothing that does not belong into the repository", () => checkHygiene(readTextFiles())],
   ["a README with an example in every package", () => checkReadmes([...packages, ...tools])],
-  ["no import cycles", () => checkCycles(["packages", "tools"])],
+  ["no import cycles", () => checkCycles(["packages", "tools", "examples"])],
   ["packages as npm would publish them", async () => (await Promise.all(packages.map(checkPublished))).flat()],
 ];
 
