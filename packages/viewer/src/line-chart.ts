@@ -43,7 +43,8 @@ export function lineChartSvg(chart: LineChart): string {
     throw new ViewerError("lineChartSvg", `nothing to draw in "${chart.title}", expected at least one finite point, got none`, "Leave the chart out.");
   }
   const x = scaleLinear(extent(points, 0), [SIZE.left, SIZE.width - SIZE.right]);
-  const y = (log ? scaleLog() : scaleLinear()).domain(extent(points, 1)).range([SIZE.height - SIZE.bottom, SIZE.top]).nice();
+  const range = [SIZE.height - SIZE.bottom, SIZE.top];
+  const y = log ? scaleLog(roundedOut(extent(points, 1)), range) : scaleLinear(extent(points, 1), range).nice();
   const draw = line<readonly [number, number]>()
     .defined(drawable)
     .x((point) => x(point[0]))
@@ -72,7 +73,7 @@ export function lineChartSvg(chart: LineChart): string {
     element("title", {}, chart.title),
     element("text", { x: SIZE.left, y: 16, "font-size": 13, "font-weight": 600 }, chart.title),
     xAxis(x, x.ticks(6)),
-    yAxis(y, log ? logTicks(y.ticks()) : y.ticks(5)),
+    yAxis(y, log ? logTicks(y.domain()) : y.ticks(5)),
     element("text", { x: (SIZE.left + SIZE.width - SIZE.right) / 2, y: SIZE.height - 8, "text-anchor": "middle" }, chart.xLabel),
     element("text", { transform: `translate(14 ${middle}) rotate(-90)`, "text-anchor": "middle" }, chart.yLabel),
     curves,
@@ -128,6 +129,15 @@ function extent(points: readonly (readonly [number, number])[], axis: 0 | 1): [n
   return low > 0 ? [low / 2, low * 2] : [low - 1, low + 1];
 }
 
+/** Ends of a log axis at 1, 2 or 5 times a power of ten: whole decades would leave half of it empty. */
+function roundedOut([low, high]: readonly [number, number]): [number, number] {
+  const decade = (value: number): number => 10 ** Math.floor(Math.log10(value) + 1e-9);
+  const lead = (value: number): number => value / decade(value);
+  const below = [5, 2, 1].find((step) => step <= lead(low) + 1e-9) ?? 1;
+  const above = [1, 2, 5, 10].find((step) => step >= lead(high) - 1e-9) ?? 10;
+  return [below * decade(low), above * decade(high)];
+}
+
 /** Mean of the last `window` values, at each of their last points. */
 function runningMean(points: readonly (readonly [number, number])[], window: number): (readonly [number, number])[] {
   let sum = 0;
@@ -138,10 +148,12 @@ function runningMean(points: readonly (readonly [number, number])[], window: num
 }
 
 /** Powers of ten, or 1-2-5 steps where there are few of them. */
-function logTicks(ticks: readonly number[]): number[] {
-  const leads = (digitsShown: readonly number[]): number[] => ticks.filter((tick) => digitsShown.includes(Math.round(tick / 10 ** Math.floor(Math.log10(tick) + 1e-9))));
-  const decades = leads([1]);
-  return decades.length >= 4 ? decades : leads([1, 2, 5]);
+function logTicks([low = 1, high = 1]: readonly number[]): number[] {
+  const first = Math.floor(Math.log10(low) + 1e-9);
+  const decades = Array.from({ length: Math.ceil(Math.log10(high) - 1e-9) - first + 1 }, (_, i) => first + i);
+  const ticks = (leads: readonly number[]): number[] => decades.flatMap((decade) => leads.map((lead) => Number(`${lead}e${decade}`))).filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9));
+  const powers = ticks([1]);
+  return powers.length >= 4 ? powers : ticks([1, 2, 5]);
 }
 
 function tickText(value: number): string {

@@ -94,6 +94,14 @@ describe("lineChartSvg", () => {
     expect(svg.querySelectorAll(".chart-legend text").map((entry) => entry.text)).toEqual(["a", "b"]);
   });
 
+  it("ends a log axis at 1, 2 or 5 times a power of ten", () => {
+    const ticks = (low: number, high: number): string[] =>
+      parse(lineChartSvg({ title: "t", xLabel: "x", yLabel: "y", yScale: "log", curves: [{ name: "a", points: [[0, low], [1, high]] }] })).querySelectorAll(".y-axis text").map((tick) => tick.text);
+    expect(ticks(0.07, 0.7)).toEqual(["0.05", "0.1", "0.2", "0.5", "1"]);
+    expect(ticks(2, 5)).toEqual(["2", "5"]);
+    expect(ticks(0.3, 30)).toEqual(["0.2", "0.5", "1", "2", "5", "10", "20", "50"]);
+  });
+
   it("breaks at points that cannot be drawn, and needs at least one that can", () => {
     const chart = { title: "t", xLabel: "x", yLabel: "y" };
     const raw = parse(lineChartSvg({ ...chart, curves: [{ name: "a", points: [[0, 1], [1, 2], [2, NaN], [3, 1], [4, 2]] }] })).querySelector(".raw");

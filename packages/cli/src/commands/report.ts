@@ -5,7 +5,7 @@ import { type Context, describeCommand, writeJson } from "../command.js";
 import { evaluateRun, type RunEvaluation } from "../runs/evaluation.js";
 import { requireWritable, writeWhole } from "../runs/files.js";
 import { nameList } from "../runs/options.js";
-import { buildReport } from "../runs/report.js";
+import { buildReport, runNames } from "../runs/report.js";
 
 interface ReportOptions {
   readonly run: readonly string[];
@@ -37,7 +37,7 @@ export function reportCommand({ io, finish }: Context): Command {
           const wanted = mlp && evaluations.length === 0;
           evaluations.push(await evaluateRun(io, { run, mlp: wanted, ...(data === undefined ? {} : { data }), ...(val === undefined ? {} : { val }) }, device));
         }
-        const title = `DistillDrive: ${evaluations.map(({ planner }) => planner.name).join(", ")}`;
+        const title = `DistillDrive: ${runNames(evaluations).join(", ")}`;
         await writeWhole(out, await buildReport(evaluations, device, { title }));
       } finally {
         device.close();

@@ -74,7 +74,7 @@ export function resultsOf(evaluations: readonly RunEvaluation[]): PlannerResult[
 }
 
 /** How the report calls runs: those of the same kind are told apart by their folders. */
-function runNames(evaluations: readonly RunEvaluation[]): string[] {
+export function runNames(evaluations: readonly RunEvaluation[]): string[] {
   const names = evaluations.map(({ planner }) => planner.name);
   return evaluations.map(({ planner, folder }) => (names.filter((name) => name === planner.name).length > 1 ? `${planner.name} (${path.basename(folder)})` : planner.name));
 }
