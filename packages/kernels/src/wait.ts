@@ -14,6 +14,7 @@ const share = 1 / 20;
 let cell: Int32Array | undefined;
 let waiting = 0;
 let began = 0;
+let pausing = false;
 
 /**
  * Waits for a promise of the device: work done, or a buffer mapped. In Node, Dawn asks the device for its state in every turn of the event
@@ -22,8 +23,9 @@ let began = 0;
  */
 export async function deviceWork<T>(promise: Promise<T>): Promise<T> {
   if (turns === undefined) return promise;
-  if (waiting++ === 0) {
-    began = performance.now();
+  if (waiting++ === 0) began = performance.now();
+  if (!pausing) {
+    pausing = true;
     turns(pause);
   }
   try {
@@ -34,7 +36,8 @@ export async function deviceWork<T>(promise: Promise<T>): Promise<T> {
 }
 
 function pause(): void {
-  if (waiting === 0) return;
+  pausing = waiting > 0;
+  if (!pausing) return;
   cell ??= new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(cell, 0, 0, Math.min(longest, (performance.now() - began) * share));
   turns?.(pause);

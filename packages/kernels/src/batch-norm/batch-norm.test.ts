@@ -51,6 +51,13 @@ describe("batchNorm [gpu]", () => {
     );
   });
 
+  it("counts nothing where there is nothing", async (context) => {
+    if (device === undefined) return context.skip();
+    const shape = { outer: 3, channels: 2, inner: 0 };
+    const saved = await expectAgreement(device, batchNorm(shape, targetOf(device)), { x: new Float32Array(), ...parameters(2, 1) }, { rstd: f32 });
+    expect([...saved("count")]).toEqual([0]);
+  });
+
   it("keeps its precision under an offset of 1000, over blocks and within them", async (context) => {
     if (device === undefined) return context.skip();
     for (const [outer, inner] of [[2000, 1], [3, 700]] as const) {

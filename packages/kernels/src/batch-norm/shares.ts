@@ -65,7 +65,7 @@ export function momentShares(shape: BatchNormShape, target: KernelTarget): Kerne
   const lane = laneFor(channels);
   const columns = channels / laneWidth(lane);
   const plan = flatGrid(blocks * columns, target, "heavy");
-  const uniforms: UniformField[] = columnUniforms(blocks * columns, outer, columns, block);
+  const uniforms: UniformField[] = columnUniforms(blocks * columns, outer * inner, columns, block);
   const counts = masked ? "valid[row] > 0.0" : "true";
   return {
     ...common,
@@ -151,7 +151,7 @@ export function gradientShares(shape: BatchNormShape, target: KernelTarget): Ker
   const lane = laneFor(channels);
   const columns = channels / laneWidth(lane);
   const plan = flatGrid(blocks * columns, target, "heavy");
-  const uniforms = columnUniforms(blocks * columns, outer, columns, block);
+  const uniforms = columnUniforms(blocks * columns, outer * inner, columns, block);
   return {
     ...common,
     name: `batchNormShares.column.${laneName(lane)}`,
