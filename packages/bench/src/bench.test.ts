@@ -51,6 +51,15 @@ describe("bench [gpu]", () => {
     expect(report.sweep[1]?.workRatio).toBeGreaterThan(1);
   });
 
+  it("times the teacher's start with an empty and a warm driver cache", async () => {
+    const report = await createBench().run({ ...quick, problems: [product], cold: true, batch: 2 });
+    for (const times of [report.start?.cold, report.start?.warm]) {
+      expect(times?.firstStepMs).toBeGreaterThan(0);
+      expect(times?.totalMs).toBeCloseTo((times?.openMs ?? 0) + (times?.compileMs ?? 0) + (times?.firstStepMs ?? 0), 6);
+    }
+    expect(formatReport(report)).toContain("teacher tiny B=2, empty driver cache");
+  });
+
   it("measures a peer in a process of its own", async () => {
     const report = await createBench().run({ ...quick, problems: [product], peers: ["jax-js-wasm"] });
     expect(report.remarks).toEqual([]);

@@ -15,9 +15,11 @@ import { measurePair } from "./pair.js";
 import { measurables, plannedKernels, type PlanOptions, suiteOf } from "./plan.js";
 import type { KernelName } from "./problems/problem.js";
 import { createReferenceStore } from "./reference-store.js";
+import { measureStart } from "./start-time.js";
 import { inspectStep, type StepDetails } from "./step-details.js";
 import { measureSweep, standardSweep, type SweepPoint, type SweepSizes } from "./sweep.js";
 import { type BenchReport, type Comparison, DISTILLDRIVE, type Remark, type Row, sameCase } from "./table.js";
+import type { Case } from "./suites.js";
 import { fixedKernel, offers, type UserKernel, userLibrary } from "./user-kernel.js";
 import { ownVersion, versionOf } from "./versions.js";
 
@@ -33,6 +35,8 @@ export interface BenchOptions extends PlanOptions {
   readonly sweep?: boolean | SweepSizes;
   /** First measure which of our kernels are the fastest for these rows on this adapter, as `distilldrive tune` does for a model. Default: what the rules choose. */
   readonly tune?: boolean;
+  /** Also time the start of the teacher, with an empty and with a warm driver cache. Default false. */
+  readonly cold?: boolean;
   /** Told what is being measured. */
   readonly progress?: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -103,14 +107,28 @@ async function measureAll(kernels: readonly UserKernel[], options: BenchOptions)
       const listen = listenTo(`${DISTILLDRIVE} and ${peer}`, own);
       const { problems, directions, only, block, preset, batch } = options;
       const plan = Object.fromEntries(Object.entries({ suite: options.suite, problems, directions, only, block, preset, batch }).filter(([, value]) => value !== undefined)) as PlanOptions;
-      await measurePair({ peer, plan, measure, references: references.folder, ...(alone.tuning ? { tuning: alone.tuning } : {}) }, (event) => {
-        if (event.kind === "opened") {
-          if (event.remark !== "") method.push(`${peer}: ${event.remark}`);
-        } else if (event.kind !== "done" && event.kind !== "broken") listen(event);
-      }, signal);
+      let latest: Case | undefined;
+      try {
+        await measurePair({ peer, plan, measure, references: references.folder, ...(alone.tuning ? { tuning: alone.tuning } : {}) }, (event) => {
+          if (event.kind === "opened") {
+            if (event.remark !== "") method.push(`${peer}: ${event.remark}`);
+            return;
+          }
+          if (event.kind === "started") latest = event.row;
+          listen(event);
+        }, signal);
+      } catch (cause) {
+        if (latest === undefined || !(cause instanceof BenchError)) throw cause;
+        // What was measured before stays; the rest of this peer has no figures.
+        remarks.push({ ...latest, library: peer, status: "failed", detail: `and every row after it: ${cause.message.split("\n")[0] ?? ""}` });
+      }
       close(own);
     }
+    const size = { preset: options.preset ?? "tiny", batch: options.batch ?? 8 };
+    if (options.cold === true) progress(`start of the teacher, ${size.preset}`);
+    const start = options.cold === true ? { ...size, ...(await measureStart(size, signal)) } : undefined;
     return {
+      ...(start && { start }),
       adapter: alone.adapter,
       versions: versionsOf(peers),
       ceilings: alone.ceilings,

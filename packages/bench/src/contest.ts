@@ -1,6 +1,6 @@
 import { deviceWork } from "@distilldrive/kernels";
 import type { Library, Prepared } from "./libraries/library.js";
-import { interleave, maxRelativeError, type MeasureOptions, wrongAbove } from "./measure.js";
+import { ContenderError, interleave, maxRelativeError, type MeasureOptions, wrongAbove } from "./measure.js";
 import type { Measurable } from "./measurable.js";
 import type { Reference, Values } from "./problems/problem.js";
 import type { ReferenceStore } from "./reference-store.js";
@@ -53,8 +53,20 @@ async function measureRow(measurable: Measurable, libraries: readonly Library[],
         remark(library.name, "failed", firstLines(cause));
       }
     }
-    const samples = await interleave(contenders.map(({ prepared }) => prepared), options);
-    contenders.forEach(({ library, maxRelError }, index) => emit({ kind: "measured", row, library, ...work, samples: samples[index] ?? [], maxRelError }));
+    while (contenders.length > 0) {
+      try {
+        const samples = await interleave(contenders.map(({ prepared }) => prepared), options);
+        contenders.forEach(({ library, maxRelError }, index) => emit({ kind: "measured", row, library, ...work, samples: samples[index] ?? [], maxRelError }));
+        return;
+      } catch (cause) {
+        if (!(cause instanceof ContenderError)) throw cause;
+        // The others are timed without the one that failed.
+        for (const { library, prepared } of contenders.splice(cause.index, 1)) {
+          remark(library, "failed", firstLines(cause));
+          prepared.dispose();
+        }
+      }
+    }
   } finally {
     for (const { prepared } of contenders) prepared.dispose();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { interleave, maxRelativeError, timingOf } from "./measure.js";
+import { ContenderError, interleave, maxRelativeError, timingOf } from "./measure.js";
 import type { Prepared } from "./libraries/library.js";
 
 describe("timingOf", () => {
@@ -42,5 +42,15 @@ describe("interleave", () => {
     await interleave([work("c", 0)], { runs: 1, sampleMs: 10 });
     const launches = log.filter((entry) => entry === "c").length;
     expect(launches).toBeGreaterThan(5);
+  });
+
+  it("names the library that fails while it is timed", async () => {
+    const nothing = (launch: () => void): Prepared => ({ launch, settle: () => Promise.resolve(), read: () => Promise.resolve({}), dispose: () => undefined });
+    const failing = nothing(() => {
+      throw new Error("device lost");
+    });
+    const failed = await interleave([nothing(() => undefined), failing], { runs: 2, sampleMs: 1 }).catch((cause: unknown) => cause);
+    expect(failed).toBeInstanceOf(ContenderError);
+    expect(failed).toMatchObject({ index: 1, message: "device lost" });
   });
 });

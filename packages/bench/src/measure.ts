@@ -19,35 +19,47 @@ export interface MeasureOptions {
 
 const mostRepeats = 200;
 
+/** One of several contenders failed while it was timed. */
+export class ContenderError extends Error {
+  /** @param index which one */
+  constructor(readonly index: number, override readonly cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause));
+    this.name = "ContenderError";
+  }
+}
+
 /**
  * Times several libraries on the same work, turn by turn in changing order, so that whatever disturbs the machine
  * disturbs all of them. A sample launches the work `repeats` times and waits once.
  * @param contenders set up and checked already
  * @returns the samples of each, milliseconds of one execution
+ * @throws ContenderError when one of them fails
  */
 export async function interleave(contenders: readonly Prepared[], { runs, sampleMs }: MeasureOptions): Promise<number[][]> {
-  const sample = async (work: Prepared, repeats: number): Promise<number> => {
+  const sample = async (index: number, count: number): Promise<number> => {
+    const work = contenders[index];
     const start = performance.now();
-    for (let i = 0; i < repeats; i++) work.launch();
-    await deviceWork(work.settle());
-    return (performance.now() - start) / repeats;
+    try {
+      for (let i = 0; i < count; i++) work?.launch();
+      if (work) await deviceWork(work.settle());
+    } catch (cause) {
+      throw new ContenderError(index, cause);
+    }
+    return (performance.now() - start) / count;
   };
   const repeats: number[] = [];
-  for (const work of contenders) {
+  for (const index of contenders.keys()) {
     // Warm-up: compilers, caches and allocators settle, and the last two tell how long one execution takes.
-    await sample(work, 1);
-    const single = Math.min(await sample(work, 1), await sample(work, 1));
+    await sample(index, 1);
+    const single = Math.min(await sample(index, 1), await sample(index, 1));
     repeats.push(Math.max(1, Math.min(mostRepeats, Math.round(sampleMs / single))));
   }
-  for (const [index, work] of contenders.entries()) await sample(work, repeats[index] ?? 1);
+  for (const [index, count] of repeats.entries()) await sample(index, count);
   const samples = contenders.map((): number[] => []);
   for (let run = 0; run < runs; run++) {
     const order = [...contenders.keys()];
     if (run % 2 === 1) order.reverse();
-    for (const index of order) {
-      const work = contenders[index];
-      if (work) samples[index]?.push(await sample(work, repeats[index] ?? 1));
-    }
+    for (const index of order) samples[index]?.push(await sample(index, repeats[index] ?? 1));
   }
   return samples;
 }

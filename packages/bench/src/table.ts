@@ -1,6 +1,7 @@
 import type { Ceilings } from "@distilldrive/kernels";
 import type { Timing } from "./measure.js";
 import type { StepDetails } from "./step-details.js";
+import type { ColdStart } from "./start-time.js";
 import type { Case } from "./suites.js";
 import type { SweepPoint } from "./sweep.js";
 
@@ -43,6 +44,8 @@ export interface BenchReport {
   readonly rows: readonly Row[];
   readonly comparisons: readonly Comparison[];
   readonly remarks: readonly Remark[];
+  /** How long the teacher takes to start, where that was asked for. */
+  readonly start?: ColdStart & { readonly preset: string; readonly batch: number };
   /** What else is known of whole training steps. */
   readonly steps: readonly StepDetails[];
   /** How the time of a step grows with its work. */

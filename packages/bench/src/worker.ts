@@ -22,13 +22,12 @@ export interface WorkerTask {
 }
 
 /** What a worker tells its parent. */
-export type WorkerEvent = ContestEvent | { readonly kind: "opened"; readonly remark: string } | { readonly kind: "done" } | { readonly kind: "broken"; readonly message: string; readonly peer: boolean };
+export type WorkerEvent = ContestEvent | { readonly kind: "opened"; readonly remark: string } | { readonly kind: "broken"; readonly message: string; readonly peer: boolean };
 
 const tell = (event: WorkerEvent): Promise<void> => new Promise((resolve) => process.send?.(event, undefined, undefined, () => resolve()));
 
 process.once("message", (task: WorkerTask) => {
   void work(task)
-    .then(() => tell({ kind: "done" }))
     .catch((cause: unknown) => tell({ kind: "broken", message: cause instanceof Error ? cause.message : String(cause), peer: cause instanceof Error && cause.name === "PeerError" }))
     // Threads of WebGPU and of the peers would keep the process alive.
     .then(() => process.exit(0));

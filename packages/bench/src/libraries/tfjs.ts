@@ -12,6 +12,8 @@ type Tf = typeof Core;
 /** The part of tfjs's WebGPU backend that submits what it has recorded. */
 interface RecordingBackend {
   readonly device: GPUDevice;
+  /** Null when everything recorded is submitted. */
+  readonly commandEncoder: GPUCommandEncoder | null;
   endComputePassEncoder(): void;
   submitQueue(): void;
 }
@@ -35,7 +37,7 @@ export async function tfjsLibrary(version: string): Promise<Library> {
   const settle = async (): Promise<void> => {
     // Work is recorded until something is read; submit it without a read.
     backend.endComputePassEncoder();
-    backend.submitQueue();
+    if (backend.commandEncoder !== null) backend.submitQueue();
     await backend.device.queue.onSubmittedWorkDone();
   };
   return {

@@ -37,7 +37,7 @@ export function summaries(comparisons: readonly Comparison[]): Summary[] {
 
 /** The report as text: a line per row of ours with its ratios, the means, whole steps, the sweep, and what has no figures. */
 export function formatReport(report: BenchReport): string {
-  const { ceilings, rows, comparisons, remarks, steps, sweep } = report;
+  const { ceilings, rows, comparisons, remarks, start, steps, sweep } = report;
   const lines = [
     `adapter   ${report.adapter}`,
     `versions  ${Object.entries(report.versions).map(([name, version]) => `${name} ${version}`).join(", ")}`,
@@ -63,6 +63,7 @@ export function formatReport(report: BenchReport): string {
       `  planned peak ${mebibytes(step.plannedPeakBytes)}, lower bound ${mebibytes(step.lowerBoundBytes)} (${short(step.plannedPeakBytes / step.lowerBoundBytes)}x); buffers created after the second step: ${step.allocationsAfterSecondStep}`,
     );
   }
+  if (start) lines.push(...table(["", "opening the device", "tracing and compiling", "first step", "together"], startCells(start)));
   if (sweep.length > 0) {
     lines.push("", "time of a step while its work grows", ...table(["", "step", "time", "work"], sweep.map((point) => [`${point.model} ${point.axis} ${point.value}`, `${short(point.stepMs)} ms`, `${short(point.timeRatio)}x`, `${short(point.workRatio)}x`])));
   }
@@ -72,6 +73,15 @@ export function formatReport(report: BenchReport): string {
   for (const { library, status } of remarks) if (status === "not offered") missing.set(library, (missing.get(library) ?? 0) + 1);
   for (const [library, count] of missing) lines.push(`${library} does not offer ${count} ${count === 1 ? "row" : "rows"}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** The teacher's start with an empty and with a warm driver cache, in seconds. */
+export function startCells(start: NonNullable<BenchReport["start"]>): string[][] {
+  const seconds = (milliseconds: number): string => `${short(milliseconds / 1000)} s`;
+  return (["cold", "warm"] as const).map((kind) => {
+    const { openMs, compileMs, firstStepMs, totalMs } = start[kind];
+    return [`teacher ${start.preset} B=${start.batch}, ${kind === "cold" ? "empty" : "warm"} driver cache`, seconds(openMs), seconds(compileMs), seconds(firstStepMs), seconds(totalMs)];
+  });
 }
 
 /** Bytes in MiB. */

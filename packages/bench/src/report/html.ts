@@ -1,6 +1,6 @@
 import { type BenchReport, DISTILLDRIVE, type Row, sameCase } from "../table.js";
 import { barsSvg } from "./bars.js";
-import { mebibytes, percentOfCeilings, short, summaries } from "./format.js";
+import { mebibytes, percentOfCeilings, short, startCells, summaries } from "./format.js";
 import { growthSvg } from "./growth.js";
 import { colorOf, type Content, type Markup, tag } from "./markup.js";
 import { rooflineSvg } from "./roofline.js";
@@ -35,6 +35,7 @@ export function reportHtml(report: BenchReport): string {
     legend,
     ...(report.comparisons.length > 0 ? [tag("h2", {}, "How many times faster than each peer"), meansTable(report)] : []),
     ...stepsSection(report),
+    ...(report.start ? [tag("h2", {}, "Start of the teacher's training"), tableOf(["", "opening the device", "tracing and compiling", "first step", "together"], 1, startCells(report.start).map((cells) => ({ cells })))] : []),
     ...(report.sweep.length > 0 ? sweepSection(report) : []),
     tag("h2", {}, "Roofline"),
     tag("p", {}, "Each dot is a row of the table, the line what both ceilings allow: a dot near the slope is limited by memory, one near the level part by arithmetic. Data that stays in a cache can lift a dot over the slope."),

@@ -16,6 +16,7 @@ interface BenchFlags {
   readonly preset: (typeof presetNames)[number];
   readonly batch: number;
   readonly sweep: boolean;
+  readonly cold: boolean;
   readonly tune: boolean;
   readonly register: readonly string[];
   readonly json?: string;
@@ -37,6 +38,7 @@ export function benchCommand({ io, finish }: Context): Command {
     .option("--preset <name>", `size of teacher and student: ${presetNames.join(", ")}`, presetName, "tiny")
     .option("--batch <n>", "lanes of teacher and student", wholeNumber(1), 8)
     .option("--sweep", "also measure how step time grows with batch and agents", false)
+    .option("--cold", "also time the teacher's start, with an empty and a warm driver cache", false)
     .option("--tune", "first find our fastest kernels for these rows on this adapter", false)
     .option("--register <module>", "module whose default export is a kernel of your own (see @distilldrive/bench); may be repeated", (file: string, before: readonly string[]) => [...before, file], [])
     .option("--json <file>", "write every figure as JSON")
@@ -55,6 +57,7 @@ export function benchCommand({ io, finish }: Context): Command {
         preset: flags.preset,
         batch: flags.batch,
         sweep: flags.sweep,
+        cold: flags.cold,
         tune: flags.tune,
         ...(flags.only === undefined ? {} : { only: flags.only }),
         progress: (line) => io.err(`${line}\n`),

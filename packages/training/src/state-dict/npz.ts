@@ -75,7 +75,8 @@ export function decodeNpy(file: Uint8Array, where: string): NumpyArray {
   }
   const shape = extents.split(",").filter((part) => part.trim() !== "").map(Number);
   const size = shape.reduce((product, extent) => product * extent, 1);
-  const data = file.slice(end);
+  // A copy with a buffer of its own: Node's Buffer.slice would give a view of a pool.
+  const data = new Uint8Array(file.subarray(end));
   const bytes = Number(type.slice(2));
   if (data.length !== size * bytes) throw new CheckpointError(`${where}: wrong length, expected ${size * bytes} bytes, got ${data.length}. The file is damaged.`);
   return { shape, integer: !type.includes("f"), values: Float64Array.from(read(data.buffer), Number) };
