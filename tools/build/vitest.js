@@ -9,7 +9,6 @@ export default defineConfig({
   resolve: { conditions: ["@distilldrive/source"] },
   ssr: { resolve: { conditions: ["@distilldrive/source"] } },
   test: {
-    passWithNoTests: true,
     include: ["src/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
