@@ -64,11 +64,16 @@ export const scalarInput = "optimizer.scalars";
 /** [1]: 1 in the first of the batches that make a step. */
 export const restartInput = "optimizer.restart";
 
-/** Values of {@link scalarInput} for a step (0-based): learning rate, the two bias corrections, and 1 where SOAP only looks. */
+/** Values of {@link scalarInput} for a step (0-based): learning rate, the two bias corrections, 1 where SOAP only looks, decay of the moving average. */
 export function stepScalars(config: OptimizerConfig, step: number, totalSteps: number): Float32Array {
   // SOAP's first step only starts the preconditioners: its moments have seen one gradient less.
   const seen = config.kind === "soap" ? Math.max(1, step) : step + 1;
-  return Float32Array.of(learningRateAt(config, step, totalSteps), 1 - config.beta1 ** seen, 1 - config.beta2 ** seen, config.kind === "soap" && step === 0 ? 1 : 0);
+  return Float32Array.of(learningRateAt(config, step, totalSteps), 1 - config.beta1 ** seen, 1 - config.beta2 ** seen, config.kind === "soap" && step === 0 ? 1 : 0, emaDecayAt(config, step));
+}
+
+/** Decay of the moving average in a step (0-based): short at first, so that a short run does not remember its initial values. */
+function emaDecayAt({ emaDecay }: OptimizerConfig, step: number): number {
+  return Math.min(emaDecay, (1 + step) / (10 + step));
 }
 
 /** Whether the eigenbases are refreshed after a step (0-based), and how often: the first time they are far from settled. */
@@ -150,14 +155,14 @@ function update(graph: Graph, optimizer: Optimizer, grads: readonly Tensor[], lo
   const skip = typeof lossScale === "number" ? halted : maximum(halted, sub(1, finite));
   const clip = minimum(div(config.clipNorm, add(norm, 1e-6)), 1);
   const gradientScale = lossScale === 1 ? clip : div(clip, scale);
-  const scalars = graph.input(scalarInput, [4]);
+  const scalars = graph.input(scalarInput, [5]);
   // Other assignments (memory queues, running statistics) must stop with the optimiser.
   graph.mapAssignments((old, value) => where(halted, old, value));
   units.forEach((unit, index) => {
     const grad = grads[index];
     if (!grad) return;
     const hyper = hyperOf(graph, unit, config, scalars, skip, gradientScale);
-    for (const [variable, value] of changesOf(unit, grad, hyper, skip, gradientScale, config)) graph.assign(variable, value);
+    for (const [variable, value] of changesOf(unit, grad, hyper, skip, gradientScale, config, slice(scalars, 0, 4))) graph.assign(variable, value);
   });
   if (typeof lossScale !== "number") {
     const good = add(graph.variable(lossScale.goodSteps), 1);
@@ -175,12 +180,12 @@ function update(graph: Graph, optimizer: Optimizer, grads: readonly Tensor[], lo
 function hyperOf(graph: Graph, unit: UpdateUnit, config: OptimizerConfig, scalars: Tensor, skip: Tensor, gradientScale: Tensor): Tensor {
   const constants = graph.constant([config.beta1, config.beta2, config.eps, unit.weightDecay], [4]);
   // In SOAP's first step everything but the preconditioners stays as it is.
-  const still = config.kind === "soap" ? maximum(skip, reshape(slice(scalars, 0, 3), [])) : skip;
+  const still = config.kind === "soap" ? maximum(skip, reshape(slice(scalars, 0, 3, 4), [])) : skip;
   const rate = slice(scalars, 0, 0, 1);
   return concat([unit.learningRateFactor === 1 ? rate : mul(rate, unit.learningRateFactor), constants, slice(scalars, 0, 1, 3), reshape(where(still, -1, gradientScale), [1])], 0);
 }
 
-function changesOf(unit: UpdateUnit, grad: Tensor, hyper: Tensor, skip: Tensor, gradientScale: Tensor, config: OptimizerConfig): Changes {
+function changesOf(unit: UpdateUnit, grad: Tensor, hyper: Tensor, skip: Tensor, gradientScale: Tensor, config: OptimizerConfig, emaDecay: Tensor): Changes {
   const { graph } = grad;
   const { soap } = unit;
   const changes: Changes = [];
@@ -197,7 +202,7 @@ function changesOf(unit: UpdateUnit, grad: Tensor, hyper: Tensor, skip: Tensor, 
   changes.push([unit.parameter, parameter]);
   if (unit.ema) {
     const old = graph.variable(unit.ema);
-    changes.push([unit.ema, where(skip, old, add(mul(old, config.emaDecay), mul(parameter, 1 - config.emaDecay)))]);
+    changes.push([unit.ema, where(skip, old, add(mul(old, emaDecay), mul(parameter, sub(1, emaDecay))))]);
   }
   return changes;
 }

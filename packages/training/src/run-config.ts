@@ -20,7 +20,7 @@ export const referenceSchema = z.strictObject({
   /** Peak learning rate. */
   learningRate: z.number().positive().default(1e-3),
   /** Decoupled weight decay; high, because a few scenes are soon learned by heart. */
-  weightDecay: z.number().min(0).default(0.1),
+  weightDecay: z.number().min(0).default(0.3),
 });
 
 /** Settings every training run has, with units and defaults. */

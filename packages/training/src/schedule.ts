@@ -45,7 +45,7 @@ export const optimizerSchema = z.strictObject({
   finalFraction: z.number().min(0).max(1).default(0.01),
   /** Batches whose mean gradient makes one step: the step of a batch so many times as large. */
   accumulate: z.int().min(1).default(1),
-  /** Decay a step of the moving average of the parameters, kept beside them and saved as `ema.*`; 0: none. */
+  /** Decay a step of the moving average of the parameters, kept beside them and saved as `ema.*`, in early steps at most (1 + step) / (10 + step); 0: none. */
   emaDecay: z.number().min(0).lt(1).default(0),
   groups: z.array(parameterGroupSchema).default([]),
   soap: soapSchema.prefault({}),

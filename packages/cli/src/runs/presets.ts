@@ -25,6 +25,7 @@ export const PUBLISHED_TEACHER_TRAINING = {
     warmupSteps: 0,
     schedule: "cosine",
     finalFraction: 0.01,
+    emaDecay: 0,
     // PyTorch's optimisers decay vectors too.
     groups: [{ match: "*", weightDecay: 1e-3 }],
     soap: { preconditionFrequency: 10 },

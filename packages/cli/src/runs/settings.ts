@@ -3,7 +3,7 @@ import { type DistillationWeights, type ImitationWeights, PAPER_LABELS, PAPER_RE
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
 import { PUBLISHED_TEACHER, TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
-import { ConfigError, loopSchema, parseConfig, suggestion, townSchema } from "@distilldrive/training";
+import { ConfigError, loopSchema, optimizerSchema, parseConfig, suggestion, townSchema } from "@distilldrive/training";
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { UsageError } from "../errors.js";
@@ -98,8 +98,11 @@ export const teacherSettings = loopSchema.extend({
   compat: z.enum(["intended", "published"]).optional(),
   /** Reinforcement beside imitation: `published`, the published code's six rewards; `paper`, those and the collision reward; `none`. Default as the preset and `compat` have it; a list of one's own goes into `model.rewards`. */
   rewards: z.enum(["none", "published", "paper"]).optional(),
-  /** On a few real scenes the town's variety is worth more than its strangeness costs: 24 scenes by default. */
-  town: townSchema.prefault({ scenes: 24 }),
+  /** On a few real scenes a little of the town's variety is worth more than its strangeness costs: 8 scenes by default. */
+  town: townSchema.prefault({ scenes: 8 }),
+  epochs: loopSchema.shape.epochs.default(4),
+  /** Plans of averaged weights meet fewer agents. */
+  optimizer: optimizerSchema.extend({ emaDecay: optimizerSchema.shape.emaDecay.default(0.99) }).prefault({}),
   model: teacherModelFields.partial().prefault({}),
   loss: teacherLoss.prefault({}),
   augmentation: augmentSchema.prefault({}),
