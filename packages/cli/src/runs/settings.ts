@@ -101,8 +101,8 @@ export const teacherSettings = loopSchema.extend({
   /** On a few real scenes a little of the town's variety is worth more than its strangeness costs: 8 scenes by default. */
   town: townSchema.prefault({ scenes: 8 }),
   epochs: loopSchema.shape.epochs.default(4),
-  /** Plans of averaged weights meet fewer agents. */
-  optimizer: optimizerSchema.extend({ emaDecay: optimizerSchema.shape.emaDecay.default(0.99) }).prefault({}),
+  /** Small steps and averaged weights: a few real scenes are soon learned by heart. */
+  optimizer: optimizerSchema.extend({ learningRate: optimizerSchema.shape.learningRate.default(3e-4), emaDecay: optimizerSchema.shape.emaDecay.default(0.99) }).prefault({}),
   model: teacherModelFields.partial().prefault({}),
   loss: teacherLoss.prefault({}),
   augmentation: augmentSchema.prefault({}),
