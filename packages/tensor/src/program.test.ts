@@ -160,6 +160,41 @@ describe("programs [gpu]", () => {
     expect(await large.read("y")).toEqual(Float32Array.of(0));
   });
 
+  test("a program moves into the larger arena that a later one needs, and the old arena is given back", async () => {
+    const own = await openDevice();
+    const build = (n: number): Graph => {
+      const graph = new Graph();
+      const x = graph.input("x", [n, n]);
+      graph.output("y", sum(matmul(exp(matmul(x, x)), x)));
+      return graph;
+    };
+    const ones = (n: number): Record<string, Float32Array> => ({ x: new Float32Array(n * n).fill(1 / n) });
+    const small = await compile(own, build(16));
+    small.run(ones(16));
+    const before = await small.read("y");
+    const [old] = own.arena;
+    const large = await compile(own, build(64));
+    expect(own.arena[0]).not.toBe(old);
+    large.run(ones(64));
+    small.run({ x: new Float32Array(256) });
+    expect(await small.read("y")).toEqual(Float32Array.of(0));
+    small.run(ones(16));
+    expect(await small.read("y")).toEqual(before);
+    expect(before[0]).toBeGreaterThan(0);
+    own.close();
+  });
+
+  test("rows that nobody reads are computed only where a graph asks for them", () => {
+    const flops = (dropDeadRows: boolean): number => {
+      const graph = new Graph({ dropDeadRows });
+      const x = graph.input("x", [8, 16]);
+      graph.output("loss", gradients(sum(slice(matmul(x, graph.input("w", [16, 16])), 0, 0, 1)), [x])[0] ?? x);
+      graph.output("part", slice(matmul(x, x, { transposeB: true }), 0, 0, 2));
+      return planProgram(graph, device.target).flops;
+    };
+    expect(flops(false)).toBeGreaterThan(2 * flops(true));
+  });
+
   test("wrong inputs are refused before anything is written", async () => {
     const graph = new Graph();
     graph.output("y", add(graph.input("x", [2, 2]), 1));
