@@ -3,6 +3,7 @@ import { parse } from "node-html-parser";
 import { describe, expect, it } from "vitest";
 import { openBenchDevice } from "./adapter.js";
 import { createBench } from "./bench.js";
+import { teacherOfSize } from "./models/tasks.js";
 import { formatReport } from "./report/format.js";
 import { reportHtml } from "./report/html.js";
 import type { Problem } from "./problems/problem.js";
