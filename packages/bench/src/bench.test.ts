@@ -3,6 +3,7 @@ import { parse } from "node-html-parser";
 import { describe, expect, it } from "vitest";
 import { openBenchDevice } from "./adapter.js";
 import { createBench } from "./bench.js";
+import { teacherOfSize } from "./models/tasks.js";
 import { formatReport } from "./report/format.js";
 import { reportHtml } from "./report/html.js";
 import type { Problem } from "./problems/problem.js";
@@ -49,6 +50,24 @@ describe("bench [gpu]", () => {
     expect(report.steps.map(({ submits, allocationsAfterSecondStep }) => [submits, allocationsAfterSecondStep])).toEqual([[1, 0]]);
     expect(report.sweep.map(({ axis, value }) => [axis, value])).toEqual([["batch", 1], ["batch", 2], ["agents", 3]]);
     expect(report.sweep[1]?.workRatio).toBeGreaterThan(1);
+  });
+
+  it("says what a teacher's step computes and saves where samples have as many agents and lines as asked for", async () => {
+    const { task } = teacherOfSize({ preset: "small", batch: 2, present: { agents: 24, lines: 20 } });
+    const { inputs, slots } = await task.batches.next();
+    expect(slots).toEqual({ agents: 24 });
+    expect((inputs["agentMask"] as Float32Array).every((value) => value === 1)).toBe(true);
+    expect((inputs["lineMask"] as Float32Array).reduce((count, value) => count + value, 0)).toBe(40);
+    await expect(async () => teacherOfSize({ preset: "tiny", batch: 2, present: { agents: 24 } }).task.batches.next()).rejects.toThrow("expected at most 16, got 24");
+
+    const report = await createBench().run({ ...quick, suite: "teacher", preset: "tiny", batch: 2, present: { agents: 3, lines: 16 } });
+    const [step] = report.steps;
+    const { computed, allSlots, allRows } = step?.work ?? {};
+    expect(computed).toEqual(allSlots);
+    for (const part of ["step", "forward"] as const) expect(allSlots?.[part]).toBeLessThan(allRows?.[part] ?? 0);
+    expect(step?.deviceBytes).toBeGreaterThan(step?.plannedPeakBytes ?? 0);
+    expect(formatReport(report)).toContain("and with the rows nobody reads");
+    expect(parse(reportHtml(report)).textContent).toContain("and with the rows nobody reads");
   });
 
   it("times the teacher's start with an empty and a warm driver cache", async () => {

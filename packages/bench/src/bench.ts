@@ -12,7 +12,7 @@ import { measurableBlock, standardBlock } from "./measurable.js";
 import { type MeasureOptions, timingOf } from "./measure.js";
 import { modelCase, openModel } from "./models/measurable-model.js";
 import { measurePair } from "./pair.js";
-import { measurables, plannedKernels, type PlanOptions, suiteOf } from "./plan.js";
+import { measurables, modelSizeOf, plannedKernels, type PlanOptions, suiteOf } from "./plan.js";
 import type { KernelName } from "./problems/problem.js";
 import { createReferenceStore } from "./reference-store.js";
 import { measureStart } from "./start-time.js";
@@ -124,7 +124,7 @@ async function measureAll(kernels: readonly UserKernel[], options: BenchOptions)
       }
       close(own);
     }
-    const size = { preset: options.preset ?? "tiny", batch: options.batch ?? 8 };
+    const size = modelSizeOf(options);
     if (options.cold === true) progress(`start of the teacher, ${size.preset}`);
     const start = options.cold === true ? { ...size, ...(await measureStart(size, signal)) } : undefined;
     return {
@@ -200,13 +200,13 @@ async function detailsOf(library: Library, options: BenchOptions, runs: number):
   const suite = suiteOf(options);
   const { device } = library;
   if (device === undefined || suite === "kernels") return [];
-  const size = { preset: options.preset ?? "tiny", batch: options.batch ?? 8 } as const;
+  const size = modelSizeOf(options);
   const block = measurableBlock(options.block ?? standardBlock);
   const row = suite === "block" ? block.row : modelCase(suite, size);
   const step = suite === "block" ? await distilldriveBlock(device, options.block ?? standardBlock, block.values()) : await openModel(library, suite, size);
   if (step === undefined) return [];
   try {
-    return [await inspectStep(device.gpu, { kernel: row.kernel, shape: row.form === "pre-norm" ? row.shape : `${row.form} ${row.shape}` }, step, step.program, runs)];
+    return [await inspectStep(device.gpu, { kernel: row.kernel, shape: row.form === "pre-norm" ? row.shape : `${row.form} ${row.shape}` }, step, runs)];
   } finally {
     step.dispose();
   }

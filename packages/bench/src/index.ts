@@ -11,7 +11,7 @@ export type { BlockProblem } from "./problems/block.js";
 export type { AttentionProblem, Conv1dProblem, Conv2dProblem, Direction, KernelName, MatmulProblem, Problem, RowsProblem } from "./problems/problem.js";
 export { formatReport } from "./report/format.js";
 export { reportHtml } from "./report/html.js";
-export type { StepDetails } from "./step-details.js";
+export type { StepDetails, StepWork, Work } from "./step-details.js";
 export { suiteNames } from "./suites.js";
 export type { Case, SuiteName } from "./suites.js";
 export type { SweepPoint, SweepSizes } from "./sweep.js";

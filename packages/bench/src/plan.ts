@@ -2,7 +2,7 @@ import { BenchError } from "./errors.js";
 import type { Library } from "./libraries/library.js";
 import { measurableBlock, measurableKernel, type Measurable, standardBlock } from "./measurable.js";
 import { measurableModel } from "./models/measurable-model.js";
-import type { presetNames } from "./models/tasks.js";
+import type { ModelSize, Present, presetNames } from "./models/tasks.js";
 import { nameOf } from "./contest.js";
 import type { BlockProblem } from "./problems/block.js";
 import type { Direction, KernelName, Problem } from "./problems/problem.js";
@@ -24,6 +24,13 @@ export interface PlanOptions {
   readonly preset?: (typeof presetNames)[number];
   /** Lanes of teacher or student. Default 8. */
   readonly batch?: number;
+  /** Agents and lines in every sample of the teacher's batch. Default what the town's scenes have. */
+  readonly present?: Present;
+}
+
+/** The size of teacher or student that is asked for. */
+export function modelSizeOf({ preset = "tiny", batch = 8, present }: PlanOptions): ModelSize {
+  return { preset, batch, ...(present && { present }) };
 }
 
 /** The suite that `options.suite` belongs to. @throws BenchError for an unknown name */
@@ -50,7 +57,7 @@ export async function measurables(options: PlanOptions, own: Library): Promise<M
       return [measurableBlock(options.block ?? standardBlock)];
     case "teacher":
     case "student": {
-      const model = await measurableModel(own, suite, { preset: options.preset ?? "tiny", batch: options.batch ?? 8 });
+      const model = await measurableModel(own, suite, modelSizeOf(options));
       return model ? [model] : [];
     }
   }

@@ -3,6 +3,24 @@ import type { Program } from "@distilldrive/tensor";
 import type { Prepared } from "./libraries/library.js";
 import { timingOf } from "./measure.js";
 
+/** Floating point operations of a training step, and of its forward pass alone. */
+export interface Work {
+  readonly step: number;
+  readonly forward: number;
+}
+
+/** What a step computes, and what it would compute without the savings. */
+export interface StepWork {
+  /** Sizes the batch's slots were cut to; none where all are computed. */
+  readonly slots: Readonly<Record<string, number>>;
+  /** Cut slots, and only the rows that somebody reads. */
+  readonly computed: Work;
+  /** Every padded slot. */
+  readonly allSlots: Work;
+  /** Every padded slot, and also the rows that nobody reads. */
+  readonly allRows: Work;
+}
+
 /** What is known of a whole training step besides its time. */
 export interface StepDetails {
   /** As in the table. */
@@ -19,12 +37,25 @@ export interface StepDetails {
   /** Bytes of intermediates in the plan, and the most that are alive at one time. */
   readonly plannedPeakBytes: number;
   readonly lowerBoundBytes: number;
+  /** Bytes on the device: intermediates, variables, inputs, outputs. */
+  readonly deviceBytes: number;
+  /** What it computes and saves; models only. */
+  readonly work?: StepWork;
   /** Buffers created from the third step on; none are expected. */
   readonly allocationsAfterSecondStep: number;
 }
 
+/** A step's program and what is known of it. */
+export interface InspectedStep {
+  readonly program: Program;
+  readonly deviceBytes: number;
+  readonly work?: () => StepWork;
+}
+
 /** Runs a training step a few times with every call to the device counted. */
-export async function inspectStep(gpu: GPUDevice, name: { readonly kernel: string; readonly shape: string }, step: Prepared, { plan }: Program, runs: number): Promise<StepDetails> {
+export async function inspectStep(gpu: GPUDevice, name: { readonly kernel: string; readonly shape: string }, step: Prepared & InspectedStep, runs: number): Promise<StepDetails> {
+  const { program: { plan }, deviceBytes } = step;
+  const work = step.work?.();
   let [submits, buffers] = [0, 0];
   const restore = [countCalls(gpu.queue, "submit", () => submits++), countCalls(gpu, "createBuffer", () => buffers++)];
   try {
@@ -51,6 +82,8 @@ export async function inspectStep(gpu: GPUDevice, name: { readonly kernel: strin
       encodeShare: encodeMs / stepMs,
       plannedPeakBytes: plan.peakBytes,
       lowerBoundBytes: plan.lowerBoundBytes,
+      deviceBytes,
+      ...(work && { work }),
       allocationsAfterSecondStep: buffers,
     };
   } finally {

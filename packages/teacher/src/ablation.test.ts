@@ -59,7 +59,7 @@ describe("a teacher without a part of the scene", () => {
   it.each([without("temporal"), without("agent"), without("map"), { maxAgents: 0 }, { maxAgents: 0, ...without("temporal", "agent", "map") }])("learns all the same: %j", async (change) => {
     const { task } = step(change);
     const graph = new Graph();
-    const { loss, terms } = task.trace(graph, graph.input("key", [4], "u32"));
+    const { loss, terms } = task.trace(graph, graph.input("key", [4], "u32"), {});
     expect(Object.keys(terms).includes("motionRegression")).toBe(change.maxAgents !== 0);
     const heads = [...parametersOf(task.model)].filter(([name]) => /plan_(cls|reg|status)_branch\.0\.weight$/.test(name));
     gradients(loss, heads.map(([, variable]) => variable)).forEach((gradient, i) => graph.output(`gradient ${i}`, gradient));

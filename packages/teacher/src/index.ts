@@ -6,6 +6,8 @@ export { plannerConfigOf, PUBLISHED_STAGE_2, TEACHER_COMPAT, TEACHER_PRESETS, VO
 export type { TeacherConfig, TeacherPreset } from "./config.js";
 export { choosePlan, rescore } from "@distilldrive/nn";
 export type { ChosenPlan, ChoosePlanOptions, PlanModes, PredictedAgents, RescoreOptions } from "@distilldrive/nn";
+export { SLOT_BUCKETS } from "./slots.js";
+export type { SlotBuckets } from "./slots.js";
 export { teacherFeatures, teacherTask, trainedTeacher } from "./task.js";
 export type { TeacherTaskOptions } from "./task.js";
 export { anchorsOfState, matchTeacher, PUBLISHED_TEACHER, publishedStateOf, teacherSizesOf } from "./published-state.js";

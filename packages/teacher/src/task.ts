@@ -2,9 +2,10 @@ import type { Anchors, Augmentation, FeatureOptions, StreamBatches } from "@dist
 import { imitation, type ImitationWeights } from "@distilldrive/losses";
 import { PUBLISHED_RESCORING } from "@distilldrive/nn";
 import type { StoredTensor } from "@distilldrive/tensor";
-import { streamSource, type Task, type TrainedPlanner } from "@distilldrive/training";
+import { type Slots, streamSource, type Task, type TrainedPlanner } from "@distilldrive/training";
 import type { TeacherConfig } from "./config.js";
 import { teacherInputs, teacherTargets } from "./inputs.js";
+import { bucketedSource, type SlotBuckets, slotCombinations, withSlots } from "./slots.js";
 import { createTeacher, teacherMemory } from "./teacher.js";
 
 /** How a teacher is trained. */
@@ -20,6 +21,8 @@ export interface TeacherTaskOptions {
   readonly dropout: number;
   /** Random changes to the batches; default none. */
   readonly augmentation?: Augmentation;
+  /** Sizes that the slots of a batch are cut to; default SLOT_BUCKETS. */
+  readonly buckets?: SlotBuckets;
 }
 
 /** Feature options of samples a teacher of this size reads. */
@@ -28,18 +31,20 @@ export function teacherFeatures({ maxAgents, maxLines }: Pick<TeacherConfig, "ma
 }
 
 /** The teacher's training by imitation, for `fit`. Model variables are saved under their published names behind `model.`. */
-export function teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation }: TeacherTaskOptions): Task {
+export function teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation, buckets }: TeacherTaskOptions): Task {
   const teacher = createTeacher(config, anchors);
   const memory = teacherMemory(config, lanes);
   const objective = imitation(loss);
   return {
     name: "teacher",
     model: { model: teacher, memory },
-    batches: streamSource(batches, augmentation ? { augmentation } : {}),
-    trace: (graph, key) => {
+    batches: bucketedSource(streamSource(batches, augmentation ? { augmentation } : {}), config, lanes, buckets),
+    slots: slotCombinations(config, buckets),
+    trace: (graph, key, slots: Slots) => {
+      const cut = withSlots(config, slots);
       const context = { training: true, dropout: dropout > 0 ? { rate: dropout, key } : null };
-      const outputs = teacher.forward(teacherInputs(graph, config, lanes), { memory, context });
-      const { futureDisplacement, futureMask, boxes, ...ego } = teacherTargets(graph, config, lanes);
+      const outputs = teacher.forward(teacherInputs(graph, cut, lanes), { memory, context });
+      const { futureDisplacement, futureMask, boxes, ...ego } = teacherTargets(graph, cut, lanes);
       const targets = config.maxAgents > 0 ? { ...ego, futureDisplacement, futureMask, boxes } : ego;
       const { total, terms, watched } = graph.scope("loss", () => objective(outputs, targets));
       return { loss: total, terms, watched };

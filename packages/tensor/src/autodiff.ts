@@ -28,8 +28,10 @@ export function gradients(loss: Tensor, wrt: readonly Operand[]): readonly Tenso
 /** Rewrites the forward pass before it is differentiated, so that the backward pass gets the smaller shapes and the fewer ops too. */
 function prepareForward(loss: Tensor, wrt: readonly Operand[]): void {
   const { graph } = loss;
-  pushSlicesInPlace(graph, readLater(loss, wrt));
-  verify(graph, "pushSlices");
+  if (graph.dropsDeadRows) {
+    pushSlicesInPlace(graph, readLater(loss, wrt));
+    verify(graph, "pushSlices");
+  }
   fuseEpiloguesInPlace(graph, readLater(loss, wrt));
   verify(graph, "fuseEpilogues");
 }

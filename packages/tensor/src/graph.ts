@@ -62,8 +62,16 @@ export class Tensor {
 /** What op functions accept: a traced tensor, a variable (looked up in the graph of the other operands), or a number. */
 export type Operand = Tensor | Variable | number;
 
+/** How a graph is rewritten. */
+export interface GraphOptions {
+  /** false: rows that nobody reads are computed all the same, to count what leaving them out saves. Default true. */
+  readonly dropDeadRows?: boolean;
+}
+
 /** A traced computation: nodes in execution order, named outputs, and variables to overwrite at the end of a run. */
 export class Graph {
+  /** Whether only the rows are computed that somebody reads. */
+  readonly dropsDeadRows: boolean;
   readonly nodes: Node[] = [];
   readonly outputs = new Map<string, Tensor>();
   readonly assignments: { readonly target: Tensor; readonly value: Tensor }[] = [];
@@ -73,6 +81,10 @@ export class Graph {
   readonly #replaced = new Map<Tensor, Tensor>();
   #scope = "";
   #randomOps = 0;
+
+  constructor({ dropDeadRows = true }: GraphOptions = {}) {
+    this.dropsDeadRows = dropDeadRows;
+  }
 
   /**
    * A tensor the host writes before every run.

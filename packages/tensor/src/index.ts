@@ -7,7 +7,7 @@ export { DeviceError, GraphError, StateError } from "./errors.js";
 export { compileFunction, tensor, valueAndGrad } from "./function.js";
 export type { CompiledFunction, GradFunction, LazyResult, TensorValue, TraceFunction } from "./function.js";
 export { applyOp, formatNode, Graph, graphOf, Tensor } from "./graph.js";
-export type { Node, Operand, Source } from "./graph.js";
+export type { GraphOptions, Node, Operand, Source } from "./graph.js";
 export { interpret } from "./interpret.js";
 export type { Bindings, Interpretation } from "./interpret.js";
 export { defineOp } from "./op.js";

@@ -8,6 +8,7 @@ import { add, exp, mul, relu, sub } from "./ops/elementwise.js";
 import { linear, matmul } from "./ops/matmul.js";
 import { mean, sum } from "./ops/reduce.js";
 import { reshape } from "./ops/reshape.js";
+import { slice } from "./ops/slice.js";
 import { type Device, openDevice } from "./run/device.js";
 import { planProgram } from "./run/plan.js";
 import { compile } from "./run/program.js";
@@ -158,6 +159,40 @@ describe("programs [gpu]", () => {
     large.run({ x: new Float32Array(64 * 64) });
     expect(device.arena.length).toBe(arena);
     expect(await large.read("y")).toEqual(Float32Array.of(0));
+  });
+
+  test("a program moves into the larger arena that a later one needs, and the old arena is given back", async () => {
+    const own = await openDevice();
+    const build = (n: number): Graph => {
+      const graph = new Graph();
+      const x = graph.input("x", [n, n]);
+      graph.output("y", sum(matmul(exp(matmul(x, x)), x)));
+      return graph;
+    };
+    const ones = (n: number): Record<string, Float32Array> => ({ x: new Float32Array(n * n).fill(1 / n) });
+    const small = await compile(own, build(16));
+    small.run(ones(16));
+    const before = await small.read("y");
+    const [old] = own.arena;
+    const large = await compile(own, build(64));
+    expect(own.arena[0]).not.toBe(old);
+    large.run(ones(64));
+    small.run({ x: new Float32Array(256) });
+    expect(await small.read("y")).toEqual(Float32Array.of(0));
+    small.run(ones(16));
+    expect(await small.read("y")).toEqual(before);
+    expect(before[0]).toBeGreaterThan(0);
+    own.close();
+  });
+
+  test("rows that nobody reads are computed only where a graph asks for them", () => {
+    const flops = (dropDeadRows: boolean): number => {
+      const graph = new Graph({ dropDeadRows });
+      const x = graph.input("x", [8, 16]);
+      graph.output("loss", gradients(sum(slice(matmul(x, graph.input("w", [16, 16])), 0, 0, 1)), [x])[0] ?? x);
+      return planProgram(graph, device.target).flops;
+    };
+    expect(flops(false)).toBeGreaterThan(2 * flops(true));
   });
 
   test("wrong inputs are refused before anything is written", async () => {

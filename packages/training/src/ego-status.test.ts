@@ -15,7 +15,7 @@ const walk = (): StreamBatches => streamBatches(streams, { batch: lanes, feature
 /** Loss of the first batch with every parameter 0. */
 function lossAtZero(task: Task): number {
   const graph = new Graph();
-  graph.output("loss", task.trace(graph, graph.input("key", [4], "u32")).loss);
+  graph.output("loss", task.trace(graph, graph.input("key", [4], "u32"), {}).loss);
   const variables = new Map([...parametersOf(task.model).values()].map((variable) => [variable, new Float32Array(sizeOf(variable.shape))]));
   return interpret(graph, { inputs: { ...batchInputs(walk().next()), key: [1, 2, 3, 4] }, variables }).outputs.get("loss")?.[0] ?? Number.NaN;
 }

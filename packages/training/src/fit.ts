@@ -4,12 +4,17 @@ import type { Progress } from "./progress.js";
 import type { OptimizerConfig, PrecisionConfig } from "./schedule.js";
 import { trainOn } from "./session.js";
 
+/** Sizes that padded axes of a batch were cut to, by a name the task chose; an axis it does not name has all its slots. */
+export type Slots = Readonly<Record<string, number>>;
+
 /** Inputs of one step. */
 export interface TrainingBatch {
   /** By graph input name. */
   readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
   /** Samples in it. */
   readonly samples: number;
+  /** Sizes its axes were cut to; default none. A step program is compiled for every combination that comes. */
+  readonly slots?: Slots;
 }
 
 /** Where batches come from; must continue exactly from a restored state. */
@@ -38,9 +43,14 @@ export interface Task {
   readonly model: unknown;
   /** Variables that are read but neither trained nor saved (a frozen teacher), with their values. */
   readonly frozen?: { readonly model: unknown; readonly values: ReadonlyMap<string, StoredTensor> };
-  /** Traces the forward pass; inputs come from the batches. `key` is the step's random key for dropout and sampling. */
-  readonly trace: (graph: Graph, key: Tensor) => TracedLoss;
+  /**
+   * Traces the forward pass; inputs come from the batches. `key` is the step's random key for dropout and sampling, `slots` the sizes
+   * a batch's axes were cut to. Terms are the same for all of them.
+   */
+  readonly trace: (graph: Graph, key: Tensor, slots: Slots) => TracedLoss;
   readonly batches: BatchSource;
+  /** Combinations its batches may come with besides all slots, for whoever prepares for them (tuning); default none. */
+  readonly slots?: readonly Slots[];
 }
 
 /** How to train. */
@@ -75,6 +85,15 @@ export interface FitOptions {
   readonly reopen?: () => Promise<{ readonly device: Device; readonly task?: Task }>;
 }
 
+/** A program that forward and backward pass of some batches ran in. */
+export interface StepProgram {
+  readonly slots: Slots;
+  /** Batches it ran. */
+  readonly batches: number;
+  /** Floating point operations of a batch. */
+  readonly flops: number;
+}
+
 /** What a run did. */
 export interface FitResult {
   /** The device in use at the end: another one than the run began with when that was lost. The caller closes it. */
@@ -89,7 +108,12 @@ export interface FitResult {
   readonly samples: number;
   /** Median milliseconds to write inputs, encode and submit one step. */
   readonly encodeMilliseconds: number;
+  /** Dispatches of the latest step program. */
   readonly kernels: number;
+  /** Step programs that batches of this session needed, in the order they came. */
+  readonly programs: readonly StepProgram[];
+  /** Floating point operations of a batch with all slots; null unless profiled. */
+  readonly wholeFlops: number | null;
   /** Bytes on the device: variables, arena, inputs, outputs. */
   readonly gpuBytes: number;
   readonly profile: readonly ProfileRow[];

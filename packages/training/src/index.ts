@@ -5,7 +5,7 @@ export { CheckpointError, ConfigError, NonFiniteError } from "./errors.js";
 export { diagnose } from "./diagnose.js";
 export { DeviceLostError } from "./device-loss.js";
 export { fit } from "./fit.js";
-export type { BatchSource, FitOptions, FitResult, Task, TracedLoss, TrainingBatch } from "./fit.js";
+export type { BatchSource, FitOptions, FitResult, Slots, StepProgram, Task, TracedLoss, TrainingBatch } from "./fit.js";
 export { appendAccumulation, appendUpdate, createOptimizer, refreshesAfter, restartInput, scalarInput, stepScalars, traceUpdate } from "./optimizer.js";
 export type { Optimizer, Update } from "./optimizer.js";
 export { groupParameters, patternOf } from "./parameter-groups.js";

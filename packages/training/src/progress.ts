@@ -16,7 +16,7 @@ export interface Progress {
   start(name: string, totalSteps: number, step: number): void;
   update(state: ProgressState): void;
   stop(): void;
-  /** Something out of the ordinary, in a sentence; shown between `stop` and the next `start`. */
+  /** Something out of the ordinary, in a line of its own. */
   note?(text: string): void;
 }
 
@@ -55,8 +55,10 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
     },
     Presets.shades_classic,
   );
+  let shown = false;
   return {
     start: (name, totalSteps, step) => {
+      shown = true;
       bar.start(totalSteps, step, { name, loss: "-", terms: "", speed: "-", left: "--:--" });
     },
     update: (state) => {
@@ -68,10 +70,11 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
       });
     },
     stop: () => {
+      shown = false;
       bar.stop();
     },
     note: (text) => {
-      stream.write(`${text}\n`);
+      stream.write(`${shown ? "\n" : ""}${text}\n`);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { compile, createStore, deviceWork, type ProfileRow, type Program, randomKey, type Store, type StoredTensor, variablesOf } from "@distilldrive/tensor";
+import { compile, createStore, deviceWork, planProgram, type ProfileRow, type Program, randomKey, type Store, type StoredTensor, variablesOf } from "@distilldrive/tensor";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { type Checkpoint, latestCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.js";
@@ -9,6 +9,7 @@ import type { FitOptions, FitResult, Task, TrainingBatch } from "./fit.js";
 import { openMetrics, readLogs, rowInput } from "./metrics-log.js";
 import { refreshesAfter, restartInput, scalarInput, stepScalars } from "./optimizer.js";
 import { silentProgress } from "./progress.js";
+import { bytesOf, StepPrograms } from "./step-programs.js";
 import { frozenPrefix, keyInput, traceTraining, type TrainingGraph, watchedLog, workPrefix } from "./training-graph.js";
 
 /**
@@ -24,8 +25,7 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
   const training = traceTraining(task, options.optimizer, options.logEvery, options.precision);
   const { store, programs } = await watch.guard(prepare(options, training, resumed));
   const metrics = await openMetrics(path.join(out, "metrics.jsonl"), resumed?.info.logBytes ?? 0);
-  const all = [programs.step, programs.update, programs.refresh].filter((program) => program !== null);
-  const plan = describePlan(programs.step.plan);
+  const all = (): Program[] => [...programs.steps.all, programs.update, programs.refresh].filter((program) => program !== null);
 
   const first = resumed?.info.step ?? 0;
   const encodeTimes: number[] = [];
@@ -35,7 +35,7 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
   let samples = 0;
   let step = first;
   let checkpoint = resumed?.file ?? "";
-  const began = performance.now();
+  let began = performance.now();
 
   const flush = async (): Promise<void> => {
     const rows = await watch.guard(readLogs(store, training.logs, logged, step));
@@ -45,7 +45,7 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
       return { step: at + 1, ...shown };
     });
     await metrics.append(lines);
-    if (bad) throw await watch.guard(explain(options, training, store, states[bad.step - logged], bad.step, checkpoint));
+    if (bad) throw await watch.guard(explain(options, training, programs.steps, states[bad.step - logged], bad.step, checkpoint));
     const last = rows.at(-1);
     logged = step;
     states.length = 0;
@@ -70,15 +70,20 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
   try {
     let state = task.batches.state();
     let batch = step < steps ? await task.batches.next() : undefined;
-    let lastInputs: Record<string, ArrayLike<number>> = {};
+    await watch.guard(programs.steps.prepare(batch?.slots));
+    let last = { program: programs.steps.all[0], inputs: {} };
+    began = performance.now();
     while (batch && step < steps) {
       states.push(state);
-      watch.running(`step ${step + 1} of "${task.name}" ran, ${plan}`);
       for (let part = 0; part < accumulate && batch; part++) {
-        lastInputs = stepInputs(options, batch, step, part);
+        await watch.guard(programs.steps.prepare(batch.slots));
+        const program = programs.steps.take(batch.slots);
+        watch.running(`step ${step + 1} of "${task.name}" ran, ${describePlan(program.plan)}`);
+        const inputs = stepInputs(options, batch, step, part);
+        last = { program, inputs };
         const start = performance.now();
-        programs.step.run(lastInputs);
-        if (part === accumulate - 1) finishStep(programs, options, lastInputs, step);
+        program.run(inputs);
+        if (part === accumulate - 1) finishStep(programs, options, inputs, step);
         encodeTimes.push(performance.now() - start);
         samples += batch.samples;
         // The next batch is made while the device works.
@@ -93,7 +98,7 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
       if (interrupted) break;
     }
     const tensors = await watch.guard(finalValues(store, task, training));
-    if (options.profile && step > first) profile = await watch.guard(programs.step.profile(lastInputs));
+    if (options.profile && step > first && last.program) profile = await watch.guard(last.program.profile(last.inputs));
     return {
       device,
       step,
@@ -103,21 +108,23 @@ export async function trainOn(options: FitOptions): Promise<FitResult> {
       seconds: (performance.now() - began) / 1000,
       samples,
       encodeMilliseconds: median(encodeTimes),
-      kernels: programs.step.plan.launches.length,
-      gpuBytes: all.reduce((bytes, program) => bytes + program.bytes, store.bytes),
+      kernels: last.program?.plan.launches.length ?? 0,
+      programs: programs.steps.used,
+      wholeFlops: options.profile ? planProgram(training.graph, device.target, { precision: options.precision?.storage ?? "f32" }).flops : null,
+      gpuBytes: store.bytes + bytesOf(all()),
       profile,
     };
   } finally {
     progress.stop();
     await metrics.close();
-    for (const program of all) program.destroy();
+    for (const program of all()) program.destroy();
     store.destroy();
   }
 }
 
 /** The compiled graphs of a training. */
 interface Programs {
-  readonly step: Program;
+  readonly steps: StepPrograms;
   readonly update: Program | null;
   readonly refresh: Program | null;
 }
@@ -125,7 +132,7 @@ interface Programs {
 /** Variables with their values at the beginning, and the programs over them. */
 async function prepare(options: FitOptions, training: TrainingGraph, resumed: Checkpoint | undefined): Promise<{ readonly store: Store; readonly programs: Programs }> {
   const { device, task, seed } = options;
-  const { graph, update, refresh, variables, packs } = training;
+  const { update, refresh, variables, packs } = training;
   const store = createStore(device, variables, { seed, packs });
   if (task.frozen) store.load(withPrefix(task.frozen.values, frozenPrefix));
   if (options.initial) store.load(options.initial);
@@ -135,7 +142,7 @@ async function prepare(options: FitOptions, training: TrainingGraph, resumed: Ch
     store.load(withPrefix(await store.snapshot(names.map((name) => name.slice(emaPrefix.length))), emaPrefix.slice(0, -1)));
   }
   const programs = {
-    step: await compile(device, graph, { store, precision: options.precision?.storage ?? "f32" }),
+    steps: new StepPrograms(device, training, store, { precision: options.precision?.storage ?? "f32", note: options.progress?.note?.bind(options.progress) }),
     update: update && (await compile(device, update, { store })),
     refresh: refresh && (await compile(device, refresh, { store })),
   };
@@ -204,13 +211,14 @@ function withPrefix(values: ReadonlyMap<string, StoredTensor>, prefix: string): 
 }
 
 /** Runs the batches of the bad step again op by op, from the state the halt preserved. */
-async function explain(options: FitOptions, { graph, variables, logs }: TrainingGraph, store: Store, batchState: unknown, step: number, checkpoint: string): Promise<NonFiniteError> {
+async function explain(options: FitOptions, { variables, logs }: TrainingGraph, steps: StepPrograms, batchState: unknown, step: number, checkpoint: string): Promise<NonFiniteError> {
   const { task, optimizer } = options;
   task.batches.restore(batchState);
   const looked = [...variables.keys()].filter((name) => !logs.has(name) && !name.startsWith(`${workPrefix}.`));
   let culprit: string | null = null;
   for (let part = 0; part < optimizer.accumulate && culprit === null; part++) {
-    culprit = await diagnose(options.device, graph, store, stepInputs(options, await task.batches.next(), step, part), looked, options.precision?.storage);
+    const batch = await task.batches.next();
+    culprit = await diagnose(options.device, steps.graph(batch.slots), steps.store, stepInputs(options, batch, step, part), looked, options.precision?.storage);
   }
   const last = checkpoint === "" ? "there is no checkpoint yet" : `the last good checkpoint is ${checkpoint}`;
   return new NonFiniteError(`train: step ${step + 1} produced a number that is not finite, first in ${culprit ?? "no op when each runs on its own"}; ${last}. Lower the learning rate or clipNorm, or look at that batch.`);

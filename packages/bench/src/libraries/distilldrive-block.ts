@@ -7,6 +7,8 @@ import type { Prepared } from "./library.js";
 /** A block's training step as one program: forward, backward and AdamW in one submit. */
 export interface BlockProgram extends Prepared {
   readonly program: Program;
+  /** Bytes on the device: intermediates, variables, inputs, outputs. */
+  readonly deviceBytes: number;
 }
 
 /** Builds the block from `nn`'s layers and its whole training step into one graph. */
@@ -46,6 +48,7 @@ export async function distilldriveBlock(device: Device, problem: BlockProblem, v
   let step = 0;
   return {
     program,
+    deviceBytes: program.bytes + store.bytes,
     launch: () => {
       step++;
       program.run({ hyper: [learningRate, beta1, beta2, eps, weightDecay, 1 - beta1 ** step, 1 - beta2 ** step, 1] });

@@ -5,8 +5,9 @@ import { type ModelSize, studentOfSize, teacherOfSize } from "./tasks.js";
 import { type ModelStep, trainingStep } from "./training-step.js";
 
 /** A model's row before it is measured. */
-export function modelCase(suite: "teacher" | "student", { preset, batch, agents }: ModelSize): Case {
-  return { suite, kernel: suite, form: preset, shape: `B=${batch}${agents === undefined ? "" : ` agents=${agents}`}`, direction: "training step" };
+export function modelCase(suite: "teacher" | "student", { preset, batch, agents, present = {} }: ModelSize): Case {
+  const counts = Object.entries({ slots: agents, ...present }).flatMap(([name, count]) => (count === undefined ? [] : [` ${name}=${count}`]));
+  return { suite, kernel: suite, form: preset, shape: `B=${batch}${counts.join("")}`, direction: "training step" };
 }
 
 /** A training step of teacher or distilled student and what it holds; only our own library has them. */

@@ -1,5 +1,6 @@
 import { nameOf } from "../contest.js";
 import { peerNames } from "../libraries/import-peer.js";
+import type { StepWork } from "../step-details.js";
 import { type BenchReport, type Comparison, DISTILLDRIVE, type Row, sameCase } from "../table.js";
 
 /** A number with three significant digits, as short as it gets. */
@@ -61,7 +62,9 @@ export function formatReport(report: BenchReport): string {
     lines.push(
       `${step.kernel} ${step.shape}: ${short(step.submits)} ${step.submits === 1 ? "submit" : "submits"}, ${step.dispatches} dispatches, ${short(step.stepMs)} ms a step of which the host encodes ${short(step.encodeMs)} ms (${short(100 * step.encodeShare)} %)`,
       `  planned peak ${mebibytes(step.plannedPeakBytes)}, lower bound ${mebibytes(step.lowerBoundBytes)} (${short(step.plannedPeakBytes / step.lowerBoundBytes)}x); buffers created after the second step: ${step.allocationsAfterSecondStep}`,
+      `  on the device ${mebibytes(step.deviceBytes)}: intermediates, variables, inputs, outputs`,
     );
+    if (step.work) lines.push(...table(["", "step", "forward"], workCells(step.work)).map((line) => `  ${line}`));
   }
   if (start) lines.push(...table(["", "opening the device", "tracing and compiling", "first step", "together"], startCells(start)));
   if (sweep.length > 0) {
@@ -73,6 +76,15 @@ export function formatReport(report: BenchReport): string {
   for (const { library, status } of remarks) if (status === "not offered") missing.set(library, (missing.get(library) ?? 0) + 1);
   for (const [library, count] of missing) lines.push(`${library} does not offer ${count} ${count === 1 ? "row" : "rows"}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** What a step computes and what it saves, in GFLOP, the least first. */
+export function workCells({ slots, computed, allSlots, allRows }: StepWork): string[][] {
+  const gflop = (flops: number, least: number): string => `${short(flops / 1e9)} GFLOP${flops === least ? "" : ` (${short(flops / least)}x)`}`;
+  const cut = Object.entries(slots).map(([name, size]) => `${name} ${size}`).join(", ");
+  return ([[`computed${cut === "" ? "" : ` (${cut} slots)`}`, computed], ["with every padded slot", allSlots], ["and with the rows nobody reads", allRows]] as const).map(([what, { step, forward }]) => [
+    what, gflop(step, computed.step), gflop(forward, computed.forward),
+  ]);
 }
 
 /** The teacher's start with an empty and with a warm driver cache, in seconds. */

@@ -1,6 +1,6 @@
 import { type BenchReport, DISTILLDRIVE, type Row, sameCase } from "../table.js";
 import { barsSvg } from "./bars.js";
-import { mebibytes, percentOfCeilings, short, startCells, summaries } from "./format.js";
+import { mebibytes, percentOfCeilings, short, startCells, summaries, workCells } from "./format.js";
 import { growthSvg } from "./growth.js";
 import { colorOf, type Content, type Markup, tag } from "./markup.js";
 import { rooflineSvg } from "./roofline.js";
@@ -76,10 +76,11 @@ function stepsSection({ steps }: BenchReport): Markup[] {
   const rows = steps.map((step) => ({
     cells: [
       `${step.kernel} ${step.shape}`, short(step.submits), step.dispatches, `${short(step.stepMs)} ms`, `${short(step.encodeMs)} ms (${short(100 * step.encodeShare)} %)`,
-      `${mebibytes(step.plannedPeakBytes)} / ${mebibytes(step.lowerBoundBytes)} (${short(step.plannedPeakBytes / step.lowerBoundBytes)}x)`, step.allocationsAfterSecondStep,
+      `${mebibytes(step.plannedPeakBytes)} / ${mebibytes(step.lowerBoundBytes)} (${short(step.plannedPeakBytes / step.lowerBoundBytes)}x)`, mebibytes(step.deviceBytes), step.allocationsAfterSecondStep,
     ],
   }));
-  return [tag("h2", {}, "Whole training steps"), tableOf(["step", "submits", "dispatches", "time", "host encodes", "planned peak / lower bound", "buffers created after step 2"], 1, rows)];
+  const work = steps.flatMap((step) => (step.work ? workCells(step.work).map(([what = "", ...cells]) => ({ cells: [`${step.kernel} ${step.shape}`, what, ...cells] })) : []));
+  return [tag("h2", {}, "Whole training steps"), tableOf(["step", "submits", "dispatches", "time", "host encodes", "planned peak / lower bound", "on the device", "buffers created after step 2"], 1, rows), ...(work.length > 0 ? [tableOf(["step", "work", "training step", "forward alone"], 2, work)] : [])];
 }
 
 function sweepSection({ sweep }: BenchReport): Markup[] {

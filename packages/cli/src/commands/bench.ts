@@ -15,6 +15,8 @@ interface BenchFlags {
   readonly runs: number;
   readonly preset: (typeof presetNames)[number];
   readonly batch: number;
+  readonly agents?: number;
+  readonly lines?: number;
   readonly sweep: boolean;
   readonly cold: boolean;
   readonly tune: boolean;
@@ -37,6 +39,8 @@ export function benchCommand({ io, finish }: Context): Command {
     .option("--runs <n>", "samples per library and row", wholeNumber(1), 20)
     .option("--preset <name>", `size of teacher and student: ${presetNames.join(", ")}`, presetName, "tiny")
     .option("--batch <n>", "lanes of teacher and student", wholeNumber(1), 8)
+    .option("--agents <n>", "agents in every sample of the teacher; default what the town's scenes have", wholeNumber(1))
+    .option("--lines <n>", "map lines in every sample of the teacher; default what the town's scenes have", wholeNumber(1))
     .option("--sweep", "also measure how step time grows with batch and agents", false)
     .option("--cold", "also time the teacher's start, with an empty and a warm driver cache", false)
     .option("--tune", "first find our fastest kernels for these rows on this adapter", false)
@@ -59,6 +63,7 @@ export function benchCommand({ io, finish }: Context): Command {
         sweep: flags.sweep,
         cold: flags.cold,
         tune: flags.tune,
+        ...(flags.agents === undefined && flags.lines === undefined ? {} : { present: { ...(flags.agents === undefined ? {} : { agents: flags.agents }), ...(flags.lines === undefined ? {} : { lines: flags.lines }) } }),
         ...(flags.only === undefined ? {} : { only: flags.only }),
         progress: (line) => io.err(`${line}\n`),
         signal: io.interrupted,

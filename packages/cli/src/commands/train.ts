@@ -121,6 +121,6 @@ function finished({ run, statistics }: TrainOutcome, out: string): string {
 }
 
 function summary({ run, result, statistics, ceilings }: TrainOutcome, out: string, profile: boolean): object {
-  const kernels = profile ? { profile: profileByKernel(result.profile), ceilings } : {};
+  const kernels = profile ? { profile: profileByKernel(result.profile), programs: result.programs, wholeFlops: result.wholeFlops, ceilings } : {};
   return { run: out, task: run.task, preset: run.settings.preset, seed: run.settings.seed, steps: run.steps, checkpoint: result.checkpoint, data: run.data, ...statistics, ...kernels };
 }

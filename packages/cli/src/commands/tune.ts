@@ -65,8 +65,9 @@ function record(recorder: TuningRecorder, resolved: ReturnType<typeof resolveSet
   const built = buildTask(resolved, { train: scenes, val: [] }, [], anchors, frozen, device);
   try {
     const { optimizer, logEvery, precision } = resolved.settings;
-    const { graph } = traceTraining(built.task, optimizer, logEvery, precision);
-    planProgram(graph, withTuning(device, recorder).target, { precision: precision.storage });
+    const { graph, graphFor } = traceTraining(built.task, optimizer, logEvery, precision);
+    const { target } = withTuning(device, recorder);
+    for (const each of [graph, ...(built.task.slots ?? []).map(graphFor)]) planProgram(each, target, { precision: precision.storage });
   } finally {
     built.release();
   }

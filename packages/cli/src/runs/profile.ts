@@ -37,7 +37,7 @@ export function profileByKernel(rows: readonly ProfileRow[]): KernelProfile[] {
 const SHOWN = 25;
 
 /** Table of a profiled step beside what the adapter can do at most, and what a step and the run cost. */
-export function formatProfile({ profile, encodeMilliseconds, gpuBytes }: FitResult, ceilings: Ceilings): string {
+export function formatProfile({ profile, encodeMilliseconds, gpuBytes, programs, wholeFlops }: FitResult, ceilings: Ceilings): string {
   const kernels = profileByKernel(profile);
   const total = kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   const others = kernels.slice(SHOWN);
@@ -53,10 +53,22 @@ export function formatProfile({ profile, encodeMilliseconds, gpuBytes }: FitResu
     "",
     `peak             ${ceilings.fmaGflops.toFixed(1)} GFLOP/s of multiply-adds, ${ceilings.copyGBps.toFixed(2)} GB/s of copying, measured now`,
     `one step         ${total.toFixed(1)} ms on the device, ${encodeMilliseconds.toFixed(2)} ms to write inputs, encode and submit (median)`,
+    ...formatWork(programs, wholeFlops),
     `device memory    ${formatMebibytes(gpuBytes)}`,
     `process memory   ${formatMebibytes(peakProcessBytes())} at its peak`,
     "",
   ].join("\n");
+}
+
+/** The work of a batch in every step program, the most used first, beside the work with all slots. */
+function formatWork(programs: FitResult["programs"], whole: number | null): string[] {
+  const gflop = (flops: number): string => `${(flops / 1e9).toFixed(2)} GFLOP`;
+  const lines = [...programs].sort((a, b) => b.batches - a.batches).map(({ slots, batches, flops }) => {
+    const cut = Object.entries(slots).map(([name, size]) => `${name} ${size}`).join(", ");
+    const saved = whole === null || cut === "" ? "" : `, ${((100 * flops) / whole).toFixed(0)} % of ${gflop(whole)} with all slots`;
+    return `${gflop(flops)} a batch${cut === "" ? "" : ` with ${cut}`}${saved}; ${batches} ${batches === 1 ? "batch" : "batches"}`;
+  });
+  return lines.map((line, index) => `${index === 0 ? "work" : ""}`.padEnd(17) + line);
 }
 
 /** 88080384 -> "84.0 MiB". */

@@ -82,6 +82,9 @@ describe("the other presets", () => {
     expect(teacher({ rewards: "none" }, { compat: "published" }).model.rewards).toEqual([]);
     expect(teacher({ model: { rewards: ["speed"] } }, { rewards: "paper" }).model.rewards).toEqual(["speed"]);
     expect(() => teacher({ rewards: "all" })).toThrow(/config.*rewards/s);
+    expect(() => teacher({ buckets: { agents: [48, 24] } })).toThrow(/config.*buckets\.agents.*ascending/s);
+    expect(() => teacher({ buckets: { lines: [0] } })).toThrow(/config.*buckets\.lines/s);
+    expect(() => teacher({ buckets: { agent: [8] } })).toThrow(/agents/);
   });
 
   it("students have no published one yet", () => {

@@ -2,7 +2,7 @@ import { augmentSchema } from "@distilldrive/datasets";
 import { type DistillationWeights, type ImitationWeights, PAPER_LABELS, PAPER_REWARDS, PUBLISHED_REWARDS, type RewardName, REWARDS } from "@distilldrive/losses";
 import { PUBLISHED_DISTILLATION } from "@distilldrive/distill";
 import { STUDENT_PRESETS, type StudentConfig } from "@distilldrive/student";
-import { PUBLISHED_TEACHER, TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
+import { PUBLISHED_TEACHER, SLOT_BUCKETS, type SlotBuckets, TEACHER_COMPAT, TEACHER_PRESETS, type TeacherConfig } from "@distilldrive/teacher";
 import { ConfigError, loopSchema, optimizerSchema, parseConfig, suggestion, townSchema } from "@distilldrive/training";
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
@@ -91,6 +91,13 @@ const distillationLoss = z.strictObject({
   regression: weight(PUBLISHED_DISTILLATION.regression),
 }) satisfies z.ZodType<DistillationWeights>;
 
+/** Sizes that a batch's slots are cut to; those that are not below the model's maximum do not count. */
+const bucketSizes = z.array(positive).refine((sizes) => sizes.every((size, i) => i === 0 || size > (sizes[i - 1] ?? 0)), "expected sizes in ascending order");
+const slotBuckets = z.strictObject({
+  agents: bucketSizes.default([...SLOT_BUCKETS.agents]),
+  lines: bucketSizes.default([...SLOT_BUCKETS.lines]),
+}) satisfies z.ZodType<SlotBuckets>;
+
 /** Settings of `train teacher`: the loop's, the preset, fields of the model that differ from it, the loss. */
 export const teacherSettings = loopSchema.extend({
   preset: z.enum(PRESETS.teacher).default("tiny"),
@@ -106,6 +113,7 @@ export const teacherSettings = loopSchema.extend({
   model: teacherModelFields.partial().prefault({}),
   loss: teacherLoss.prefault({}),
   augmentation: augmentSchema.prefault({}),
+  buckets: slotBuckets.prefault({}),
 });
 /** Settings of `train student`. */
 export const studentSettings = loopSchema.extend({ preset, model: studentModelSchema.partial().prefault({}), loss: studentLoss.prefault({}) });

@@ -208,9 +208,9 @@ export function buildTask(resolved: ResolvedSettings, { train: scenes }: SceneSp
   const streams = [...createStreams(scenes, { mirror, parts }), ...(town.length > 0 ? createStreams(town, { mirror, parts, phases }) : [])];
   const batchesWith = (features: FeatureOptions): ReturnType<typeof streamBatches> => streamBatches(streams, { batch: lanes, seed, features });
   if (resolved.task === "teacher") {
-    const { model: config, settings: { loss, augmentation } } = resolved;
+    const { model: config, settings: { loss, augmentation, buckets } } = resolved;
     const batches = batchesWith(teacherFeatures(config));
-    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation }), framesPerEpoch: batches.framesPerEpoch, streams, release: () => undefined };
+    return { task: teacherTask({ config, anchors, batches, lanes, loss, dropout, augmentation, buckets }), framesPerEpoch: batches.framesPerEpoch, streams, release: () => undefined };
   }
   const { model: config, settings: { loss } } = resolved;
   const images = cameraImages(device.gpu, config, [...scenes, ...town]);

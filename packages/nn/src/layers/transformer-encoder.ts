@@ -54,8 +54,8 @@ export function transformerEncoder(channels: number, heads: number, depth: numbe
     { onlyFirst = false }: { readonly onlyFirst?: boolean } = {},
   ): Tensor =>
     layers.reduce((x, layer, index) => {
-      const query = onlyFirst && index === layers.length - 1 ? slice(x, 1, 0, 1) : x;
-      return layer(query, x, keyPaddingMask, context);
+      const first = (all: Tensor): Tensor => (onlyFirst && index === layers.length - 1 ? slice(all, 1, 0, 1) : all);
+      return x.graph.dropsDeadRows ? layer(first(x), x, keyPaddingMask, context) : first(layer(x, x, keyPaddingMask, context));
     }, tokens);
   return Object.assign(apply, { layers });
 }

@@ -8,6 +8,7 @@ import {
   lessEqual,
   minimum,
   mul,
+  pad,
   slice,
   stopGradient,
   sub,
@@ -73,12 +74,12 @@ export interface MemoryQueue {
   /** [B, 1] 1 where the lane goes on, 0 where it starts anew */
   readonly goesOn: (link: FrameLink) => Tensor;
   /**
-   * @param matchIndex [B, S] i32: slot the instance had in the previous frame, -1 for none; null: slots keep their instance
+   * @param matchIndex [B, n] i32, n at most S: slot the instance had in the previous frame, -1 for none; null: slots keep their instance
    */
   readonly align: (link: FrameLink, matchIndex: Tensor | null) => AlignedMemory;
   /** Appends the present frame. @param feature [B, S, D] @param anchor [B, A, 10] */
   readonly keys: (memory: AlignedMemory, feature: Tensor, anchor: Tensor) => MemoryKeys;
-  /** Makes the present frame the newest entry when the run ends. @param feature [B, S, D] @param anchor [B, A, 10] */
+  /** Makes the present frame the newest entry when the run ends; with n < S instances the other slots are left empty. @param feature [B, n, D] @param anchor [B, n or A, 10] */
   readonly store: (memory: AlignedMemory, feature: Tensor, anchor: Tensor) => void;
 }
 
@@ -123,9 +124,11 @@ export function memoryQueue(config: MemoryQueueConfig): MemoryQueue {
   const store = (memory: AlignedMemory, feature: Tensor, present: Tensor): void => {
     const { graph } = feature;
     const newest = (old: Tensor, now: Tensor): Tensor => slice(append(old, now), 2, 1, frames);
-    graph.assign(instance_feature, newest(memory.features, feature));
-    graph.assign(anchor, newest(memory.anchors, present));
-    graph.assign(period, memory.period);
+    // A frame with fewer slots leaves the others empty.
+    const whole = (value: Tensor, count: number): Tensor => pad(value, 1, 0, count - value.at(1));
+    graph.assign(instance_feature, whole(newest(memory.features, feature), slots));
+    graph.assign(anchor, whole(newest(memory.anchors, present), anchorSlots));
+    graph.assign(period, whole(memory.period, anchorSlots));
   };
 
   return { instance_feature, anchor, period, goesOn, align, keys, store };

@@ -81,13 +81,16 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
   const inputBuffer = allocate("inputs", inputBytes, bufferUsage.storage | bufferUsage.copyDst | bufferUsage.copySrc);
   const staging = new ArrayBuffer(inputBytes);
 
-  const arena = claimArena(device, plan);
+  let arena = claimArena(device, plan);
   bytes += plan.peakBytes;
   const ranges = new Map<Storage, { buffer: GPUBuffer; offset: number }>();
-  for (const [storage, place] of plan.memory.places) {
-    const buffer = arena[place.buffer];
-    if (buffer) ranges.set(storage, { buffer, offset: place.offset });
-  }
+  const placeInArena = (): void => {
+    for (const [storage, place] of plan.memory.places) {
+      const buffer = arena[place.buffer];
+      if (buffer) ranges.set(storage, { buffer, offset: place.offset });
+    }
+  };
+  placeInArena();
   for (const storage of plan.storages) {
     const { home } = storage;
     if (home.kind === "input") ranges.set(storage, { buffer: inputBuffer, offset: inputOffsets.get(storage) ?? 0 });
@@ -103,7 +106,16 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
       ranges.set(storage, { buffer, offset: 0 });
     }
   }
-  const dispatches = bind(gpu, plan, compiled, ranges, allocate);
+  const uniforms = writeUniforms(gpu, plan, allocate);
+  let dispatches = bind(gpu, plan, compiled, ranges, uniforms);
+  /** Another program's compilation may have replaced a buffer of the arena by a larger one. */
+  const followArena = (): void => {
+    const now = arena.map((buffer, index) => device.arena[index] ?? buffer);
+    if (now.every((buffer, index) => buffer === arena[index])) return;
+    arena = now;
+    placeInArena();
+    dispatches = bind(gpu, plan, compiled, ranges, uniforms);
+  };
 
   const rangeOf = (storage: Storage | undefined, what: string): { buffer: GPUBuffer; offset: number; length: number; dtype: Storage["dtype"]; storedAs: Storage["storedAs"] } => {
     const range = storage && ranges.get(storage);
@@ -128,6 +140,7 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
     bytes,
     run(inputs) {
       writeInputs(inputs);
+      followArena();
       const encoder = gpu.createCommandEncoder();
       const pass = encoder.beginComputePass();
       let current: GPUComputePipeline | undefined;
@@ -156,6 +169,7 @@ export async function compile(device: Device, graph: Graph, options: CompileOpti
     },
     profile(inputs) {
       writeInputs(inputs);
+      followArena();
       return profileLaunches(gpu, dispatches);
     },
     destroy() {
@@ -186,46 +200,53 @@ function checkInputs(plan: Plan, inputs: Readonly<Record<string, ArrayLike<numbe
   }
 }
 
-/** Takes buffers from the device's arena, growing it where one is too small. */
+/** Takes buffers from the device's arena, replacing those that are too small; programs that hold an old one take the new one when they run next. */
 function claimArena(device: Device, plan: Plan): GPUBuffer[] {
   return plan.memory.buffers.map((size, index) => {
     const existing = device.arena[index];
     if (existing && existing.size >= size) return existing;
     const buffer = device.gpu.createBuffer({ label: `arena ${index}`, size, usage: bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst });
     device.arena[index] = buffer;
+    existing?.destroy();
     return buffer;
   });
 }
 
-function bind(
-  gpu: GPUDevice,
-  plan: Plan,
-  compiled: readonly CompiledPipeline[],
-  ranges: ReadonlyMap<Storage, { buffer: GPUBuffer; offset: number }>,
-  allocate: (label: string, size: number, usage: number) => GPUBuffer,
-): Dispatch[] {
+/** The uniforms of all launches in one buffer. */
+interface Uniforms {
+  readonly buffer: GPUBuffer;
+  /** By launch. */
+  readonly ranges: readonly { readonly offset: number; readonly size: number }[];
+}
+
+function writeUniforms(gpu: GPUDevice, plan: Plan, allocate: (label: string, size: number, usage: number) => GPUBuffer): Uniforms {
   const packed = plan.launches.map(({ kernel }) => packUniforms(kernel.uniforms));
-  const stride = (index: number): number => Math.ceil((packed[index]?.byteLength ?? 0) / rangeAlignment) * rangeAlignment;
-  const total = packed.reduce((sum, _, index) => sum + stride(index), 0);
-  const uniformBuffer = allocate("uniforms", total, bufferUsage.uniform | bufferUsage.copyDst);
-  const uniformBytes = new Uint8Array(total);
-  let offset = 0;
-  const dispatches = plan.launches.map((launch, index): Dispatch => {
+  let total = 0;
+  const ranges = packed.map(({ byteLength }) => {
+    const offset = total;
+    total += Math.ceil(byteLength / rangeAlignment) * rangeAlignment;
+    return { offset, size: byteLength };
+  });
+  const buffer = allocate("uniforms", total, bufferUsage.uniform | bufferUsage.copyDst);
+  const bytes = new Uint8Array(total);
+  packed.forEach((values, index) => {
+    bytes.set(new Uint8Array(values), ranges[index]?.offset ?? 0);
+  });
+  if (total > 0) gpu.queue.writeBuffer(buffer, 0, bytes);
+  return { buffer, ranges };
+}
+
+function bind(gpu: GPUDevice, plan: Plan, compiled: readonly CompiledPipeline[], ranges: ReadonlyMap<Storage, { buffer: GPUBuffer; offset: number }>, uniforms: Uniforms): Dispatch[] {
+  return plan.launches.map((launch, index): Dispatch => {
     const pipeline = compiled[index];
-    const uniforms = packed[index];
+    const uniform = uniforms.ranges[index];
     if (!pipeline) throw new GraphError(`compile: ${launch.kernel.name} has no pipeline.`);
     const entries: GPUBindGroupEntry[] = launch.storages.map((storage, binding) => {
       const range = ranges.get(storage);
       if (!range) throw new GraphError(`compile: ${launch.kernel.name} uses storage #${storage.id}, which has no memory.`);
       return { binding, resource: { buffer: range.buffer, offset: range.offset, size: bindingBytes(storage) } };
     });
-    if (uniforms && launch.kernel.uniforms.length > 0) {
-      uniformBytes.set(new Uint8Array(uniforms), offset);
-      entries.push({ binding: entries.length, resource: { buffer: uniformBuffer, offset, size: uniforms.byteLength } });
-    }
-    offset += stride(index);
+    if (uniform && launch.kernel.uniforms.length > 0) entries.push({ binding: entries.length, resource: { buffer: uniforms.buffer, ...uniform } });
     return { launch, pipeline: pipeline.pipeline, bindGroup: gpu.createBindGroup({ label: launch.kernel.name, layout: pipeline.layout, entries }) };
   });
-  if (total > 0) gpu.queue.writeBuffer(uniformBuffer, 0, uniformBytes);
-  return dispatches;
 }

@@ -46,7 +46,8 @@ export function optimize(graph: Graph, { keep, assign, transform, recomputations
   verify(graph, "trace");
   const start = new Pipeline(graph, keep, (tensor) => graph.resolve(tensor)).then("simplify", (g, kept) => simplify(g, kept, { assign, identities: transform }));
   if (!transform) return start;
-  let made = start.then("pushSlices", pushSlices).then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
+  const read = graph.dropsDeadRows ? start.then("pushSlices", pushSlices) : start;
+  let made = read.then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
   // Last, because merging duplicates would undo it.
   for (let round = 0; round < recomputations; round++) made = made.then("recompute", recompute);
   return made;
