@@ -31,6 +31,7 @@ export function benchCommand({ io, finish }: Context): Command {
     ["npx distilldrive bench", "every kernel, ours alone"],
     ["npx distilldrive bench --suite block --peers tfjs,jax-js", "a transformer block's training step, beside two libraries"],
     ["npx distilldrive bench --suite matmul --register ./my-kernel.mjs", "a WGSL kernel of your own beside ours"],
+    ["npx distilldrive bench --suite teacher --preset full --batch 6 --agents 40 --lines 30", "a teacher's step, and what it does without"],
     ["npx distilldrive bench --peers tfjs,jax-js,jax-js-wasm,onnxruntime-web --json out.json", "everything, figures as JSON"],
   ])
     .option("--suite <name>", `${suiteNames.join(", ")}, or one kernel such as matmul`, "kernels")
