@@ -16,7 +16,7 @@ export const DEMO = {
     preset: "tiny", seed: 1, batch: 16, steps: 260, checkpointEvery: 50, logEvery: 10,
     // The data are the town already, as many scenes as one likes: nothing to add, and no need to resize its drives.
     town: { scenes: 0 }, augmentation: { scale: 0, blindness: 0 },
-    optimizer: { learningRate: 1e-3 },
+    optimizer: { learningRate: 1e-3, emaDecay: 0 },
     reference: { steps: 2000, learningRate: 2e-3, weightDecay: 0.01 },
   },
   /** Training of the student at the usual number of minutes. */
