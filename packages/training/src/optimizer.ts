@@ -202,7 +202,7 @@ function changesOf(unit: UpdateUnit, grad: Tensor, hyper: Tensor, skip: Tensor, 
   changes.push([unit.parameter, parameter]);
   if (unit.ema) {
     const old = graph.variable(unit.ema);
-    changes.push([unit.ema, where(skip, old, add(mul(old, emaDecay), mul(parameter, sub(1, emaDecay))))]);
+    changes.push([unit.ema, where(skip, old, add(old, mul(sub(parameter, old), sub(1, emaDecay))))]);
   }
   return changes;
 }

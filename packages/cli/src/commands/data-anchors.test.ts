@@ -1,5 +1,5 @@
 import { buildAnchors, loadScenes } from "@distilldrive/datasets";
-import { decodeNpy, loadCheckpoint } from "@distilldrive/training";
+import { decodeNpy, loadCheckpoint, modelValues } from "@distilldrive/training";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,7 +75,7 @@ describe("data anchors, train --anchors, train --start", () => {
     expect(second).toMatchObject({ anchors: { plan, motion }, start: { run: at("first"), step: 1, scenes: ["town-000000", "town-000001"] } });
     const weights = async (run: string): Promise<Float32Array> => {
       const { tensors } = await loadCheckpoint(at(run));
-      return tensors.get("model.plan_instance_encoder.0.weight")?.data as Float32Array;
+      return modelValues(tensors).get("plan_instance_encoder.0.weight")?.data as Float32Array;
     };
     expect(await weights("second")).toEqual(await weights("first"));
     const other = await train("--start", at("other"), "--out", at("second"), "--resume");
