@@ -59,6 +59,18 @@ describe("warmDriver [gpu]", () => {
     expect(opened).toBe(0);
   });
 
+  it("has room for the uniforms of every shader", async () => {
+    const table = Array.from({ length: 132 }, (_, i) => ({ name: `u${i}`, type: "f32", value: 0 }) as const);
+    const kernels = freshKernels(24).map((kernel): Kernel => ({
+      ...kernel,
+      uniforms: table,
+      wgsl: kernel.wgsl.replace("sum = 0.0", "sum = table.u[id.x]").replace("@compute", `struct Table { u: array<vec4f, 33> }\n@group(0) @binding(2) var<uniform> table: Table;\n@compute`).replace("table.u[id.x]", "table.u[id.x].x"),
+    }));
+    device.gpu.pushErrorScope("validation");
+    await warmDriver({ ...device, another: () => Promise.reject(new Error("refused")) }, kernels);
+    expect(await device.gpu.popErrorScope()).toBeNull();
+  });
+
   it("goes on alone when no other device can be had", async () => {
     await warmDriver({ ...device, another: () => Promise.reject(new Error("refused")) }, freshKernels(24));
     device.gpu.pushErrorScope("validation");

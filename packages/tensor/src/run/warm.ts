@@ -67,12 +67,17 @@ function dispatcherOf(gpu: GPUDevice): Dispatcher {
   };
   // Three zeros: the size of the grid. A direct dispatch of nothing would be warned about.
   const nothing = allocate(12, bufferUsage.indirect);
-  const uniforms = allocate(256, bufferUsage.uniform);
+  // Grows: the frequency table of a sine embedding of 256 channels alone takes 512 bytes.
+  let uniforms = allocate(256, bufferUsage.uniform);
+  const uniformsOf = (size: number): GPUBuffer => (uniforms.size >= size ? uniforms : (uniforms = allocate(size, bufferUsage.uniform)));
   // A buffer for each binding, as written ones may not be bound twice.
   const storages: GPUBuffer[] = [];
   const bindGroup = (kernel: Kernel, { layout }: CompiledPipeline): GPUBindGroup => {
     const entries: GPUBindGroupEntry[] = kernel.bindings.map((_, binding) => ({ binding, resource: { buffer: (storages[binding] ??= allocate(256, bufferUsage.storage)) } }));
-    if (kernel.uniforms.length > 0) entries.push({ binding: entries.length, resource: { buffer: uniforms, size: packUniforms(kernel.uniforms).byteLength } });
+    if (kernel.uniforms.length > 0) {
+      const size = packUniforms(kernel.uniforms).byteLength;
+      entries.push({ binding: entries.length, resource: { buffer: uniformsOf(size), size } });
+    }
     return gpu.createBindGroup({ layout, entries });
   };
   return {
