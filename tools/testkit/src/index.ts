@@ -9,6 +9,8 @@ export type { DimOptions } from "./arbitraries.js";
 export { adapterName, openTestDevice } from "./device.js";
 export { readNpy, readNpz } from "./npz.js";
 export type { NpyArray, NpyData, NpzArchive } from "./npz.js";
+export { writeNpz } from "./write-npz.js";
+export type { WrittenArray } from "./write-npz.js";
 export { sharedPath } from "./shared-data.js";
 export { checkGradient } from "./gradcheck.js";
 export type { GradientClaim } from "./gradcheck.js";

@@ -34,10 +34,12 @@ export function parityCommand({ io, finish }: Context): Command {
             if (json !== true) io.out(formatSet(result));
           },
         });
-        const failed = results.filter(({ state }) => state === "failed");
-        if (json === true) writeJson(io, { backend: name, description: backend.description, ok: failed.length === 0, sets: results.map((result) => ({ ...result, worst: worstOf(result) })) });
+        const compared = results.filter(({ state }) => state !== "not built");
+        // Sets of models that are not built do not count, but nothing but them is no parity either.
+        const ok = compared.length > 0 && compared.every(({ state }) => state === "passed");
+        if (json === true) writeJson(io, { backend: name, description: backend.description, ok, compared: compared.length, sets: results.map((result) => ({ ...result, worst: worstOf(result) })) });
         else io.out(formatSummary(results));
-        finish(failed.length === 0 ? 0 : 1);
+        finish(ok ? 0 : 1);
       } finally {
         backend.close();
       }
@@ -47,28 +49,46 @@ export function parityCommand({ io, finish }: Context): Command {
 /** Largest error of a set as a fraction of its tolerance (of those with one), and where. */
 function worstOf({ comparisons }: SetResult): { name: string; error: number; tolerance: number } | null {
   const graded = comparisons.filter(({ tolerance, ok }) => tolerance > 0 || !ok);
-  const [worst] = graded.sort((a, b) => b.error / b.tolerance - a.error / a.tolerance);
+  const share = ({ error, tolerance }: { error: number; tolerance: number }): number => (error === 0 ? 0 : error / tolerance);
+  const [worst] = graded.sort((a, b) => (share(b) === share(a) ? 0 : share(b) - share(a)));
   return worst ? { name: worst.name, error: worst.error, tolerance: worst.tolerance } : null;
 }
 
-/** Every tensor of a set, one a line. */
-function formatSet(result: SetResult): string {
-  const lines = [`${result.name}  ${result.state}${result.reason === undefined ? "" : `: ${result.reason}`}`];
-  const width = Math.max(0, ...result.comparisons.map(({ name }) => name.length));
-  for (const { name, kind, error, tolerance, ok } of result.comparisons) {
-    lines.push(`  ${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${kind.padEnd(10)}  ${kind === "exact" ? `${error} differ` : `${error.toExponential(1)} of ${tolerance.toExponential(0)}`}`);
+/** Arrays of one reason that are listed at most; `--json` has all. */
+const LISTED = 8;
+
+/** Every tensor of a set, one a line, and what was not compared. */
+function formatSet({ name: set, state, reason, comparisons, left }: SetResult): string {
+  const lines = [`${set}  ${state}${reason === undefined ? "" : `: ${reason}`}`];
+  const width = Math.max(0, ...comparisons.map(({ name }) => name.length));
+  for (const { name, kind, error, tolerance, ok, elements, note } of comparisons) {
+    const value = kind === "exact" && Number.isFinite(error) ? `${error} differ` : `${Number.isFinite(error) ? error.toExponential(1) : "no match"} of ${tolerance.toExponential(0)}`;
+    const remark = elements === 0 && ok ? "no element counts" : note;
+    lines.push(`  ${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${kind.padEnd(10)}  ${value}${remark === undefined ? "" : `  (${remark})`}`);
   }
-  if (result.left.length > 0) lines.push(`  not compared: ${result.left.join(", ")}`);
+  for (const [why, names] of byReason(left)) lines.push(`  not compared (${why}): ${names.slice(0, LISTED).join(", ")}${names.length > LISTED ? ` and ${names.length - LISTED} more` : ""}`);
   return `${lines.join("\n")}\n`;
 }
 
-/** One line a set. */
+function byReason(left: SetResult["left"]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const { name, reason } of left) groups.set(reason, [...(groups.get(reason) ?? []), name]);
+  return groups;
+}
+
+/** One line a set, and a last one for all. */
 function formatSummary(results: readonly SetResult[]): string {
   const width = Math.max(...results.map(({ name }) => name.length));
   const lines = results.map((result) => {
     const worst = worstOf(result);
-    const detail = worst ? `${result.comparisons.length} tensors, worst ${worst.error.toExponential(1)} (${worst.name})` : `${result.comparisons.length} tensors`;
+    const detail = [
+      `${result.comparisons.length} tensors`,
+      ...(worst ? [`worst ${Number.isFinite(worst.error) ? worst.error.toExponential(1) : "no match"} (${worst.name})`] : []),
+      ...(result.left.length > 0 ? [`${result.left.length} arrays not compared`] : []),
+    ].join(", ");
     return `${result.name.padEnd(width)}  ${result.state.padEnd(9)}  ${result.state === "not built" ? "" : detail}`.trimEnd();
   });
-  return `\n${lines.join("\n")}\n`;
+  const count = (state: SetResult["state"]): number => results.filter((result) => result.state === state).length;
+  const nothing = count("not built") === results.length ? "; nothing was compared, which is no success" : "";
+  return `\n${lines.join("\n")}\n${count("passed")} passed, ${count("failed")} failed, ${count("not built")} not built${nothing}\n`;
 }

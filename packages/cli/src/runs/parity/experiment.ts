@@ -9,6 +9,8 @@ export interface Expectation {
   readonly kind?: TensorKind;
   /** 1 where an element counts; default everywhere */
   readonly counts?: ArrayLike<number>;
+  /** What it must be, where the array says it in another form; default the array's values */
+  readonly values?: ArrayLike<number>;
 }
 
 /** A graph over the arrays of an archive, and what the archive says its tensors must be. */
@@ -45,8 +47,9 @@ export class Experiment {
     this.#expected.push({ ...options, output, array });
   }
 
-  /** Adds sum(tensor * array) to the scalar whose gradients {@link gradients} compares. */
+  /** Adds sum(tensor * array) to the scalar whose gradients {@link gradients} compares; nothing where the archive lacks the array. */
   cotangent(tensor: Tensor, array: string): void {
+    if (!this.archive.has(array)) return;
     const term = sum(mul(tensor, this.constant(array, tensor.shape)));
     this.#cotangent = this.#cotangent ? add(this.#cotangent, term) : term;
   }
@@ -73,11 +76,11 @@ export class Experiment {
     const session = await backend.open(this.graph, this.#variables, this.#values);
     try {
       const results = await session.step({});
-      const pairs = this.#expected.map(({ output, array, kind = "activation", counts }): Pair => ({
+      const pairs = this.#expected.map(({ output, array, kind = "activation", counts, values }): Pair => ({
         name: array,
         kind,
         actual: results.get(output) ?? [],
-        expected: this.archive.get(array).values,
+        expected: values ?? this.archive.get(array).values,
         ...(counts ? { counts } : {}),
       }));
       for (const [array, variable] of after) pairs.push({ name: array, kind: "activation", actual: await session.valueOf(variable), expected: this.archive.get(array).values });

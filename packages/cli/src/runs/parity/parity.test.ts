@@ -30,10 +30,11 @@ describe.skipIf(golden === null)("the published teacher and modules", () => {
     }
   });
 
-  it.each(["anchor", "deformagg", "distribution", "dqn", "focal", "klloss", "mha", "planmetric", "points", "probloss", "sine", "topk"])("unit_%s in float64", async (unit) => {
+  it.each(["anchor", "deformagg", "distribution", "dqn", "focal", "klloss", "mha", "planmetric", "points", "probloss", "rescore", "sine", "topk"])("unit_%s in float64", async (unit) => {
     const results = await runParity(golden ?? "", { backend: referenceBackend(), only: `unit_${unit}` });
     expect(failures(results)).toEqual([]);
     expect(results[0]?.state).toBe("passed");
+    expect(results[0]?.left.filter(({ reason }) => reason.startsWith("unknown"))).toEqual([]);
   });
 });
 
@@ -46,6 +47,20 @@ describe("compareAll", () => {
       { name: "d", kind: "exact", actual: [1, 2], expected: [1, 3], counts: [1, 0] },
     ]);
     expect([within?.ok, beyond?.ok, exact?.error, masked?.ok]).toEqual([true, false, 1, true]);
+  });
+
+  it("measures elements by scales of their own, and says which one is off", () => {
+    const [found] = compareAll([{ name: "gradstat.l2", kind: "gradient", actual: [100, 0.0101], expected: [100, 0.01], scales: [100, 0.01], labels: ["large", "small"] }]);
+    expect([found?.ok, found?.note, found?.error.toFixed(4)]).toEqual([false, "small", "0.0100"]);
+  });
+
+  it("never matches what is not finite, and counts what it compared", () => {
+    const [both, infinite, none] = compareAll([
+      { name: "both", kind: "activation", actual: [NaN], expected: [NaN] },
+      { name: "infinite", kind: "exact", actual: [Infinity], expected: [Infinity] },
+      { name: "none", kind: "activation", actual: [1], expected: [2], counts: [0] },
+    ]);
+    expect([both?.ok, infinite?.ok, none?.elements]).toEqual([false, false, 0]);
   });
 
   it("compares a vanishing gradient with the largest one, and does not let a missing one pass", () => {
@@ -65,12 +80,14 @@ describe("distilldrive parity", () => {
       expect([empty.status, empty.err]).toEqual([1, expect.stringContaining("nothing to compare")]);
       await writeFile(path.join(folder, "student8_outputs.npz"), "");
       const unbuilt = await runCommand(["parity", folder, "--backend", "reference"]);
-      expect([unbuilt.status, unbuilt.out]).toEqual([0, expect.stringContaining("not built")]);
+      expect([unbuilt.status, unbuilt.out]).toEqual([1, expect.stringContaining("0 passed, 0 failed, 1 not built; nothing was compared")]);
+      await writeFile(path.join(folder, "teacher8_outputs.npz"), "");
       await writeFile(path.join(folder, "unit_dqn.npz"), "no archive");
       const damaged = await runCommand(["parity", folder, "--backend", "reference", "--json"]);
       const report = JSON.parse(damaged.out) as { ok: boolean; sets: { state: string; reason?: string }[] };
-      expect([damaged.status, report.ok, report.sets.map(({ state }) => state)]).toEqual([1, false, ["not built", "failed"]]);
-      expect(report.sets[1]?.reason).toContain("not a numpy archive");
+      expect([damaged.status, report.ok, report.sets.map(({ state }) => state)]).toEqual([1, false, ["not built", "failed", "failed"]]);
+      expect(report.sets[1]?.reason).toContain("no weights, expected teacher8_weights.npz");
+      expect(report.sets[2]?.reason).toContain("not a numpy archive");
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -1,22 +1,23 @@
-import { decodeNpz, decodeStateDict, type NumpyArchive } from "@distilldrive/training";
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import path from "node:path";
+import { readdir } from "node:fs/promises";
 import { RunError } from "../../errors.js";
 import type { Backend } from "./backend.js";
 import { compareAll, type Comparison } from "./compare.js";
 import { Experiment } from "./experiment.js";
-import { runTeacher, type TeacherSet } from "./teacher.js";
-import { UNITS } from "./units/index.js";
+import { type NotCompared, notCompared } from "./not-compared.js";
+import { runTeacher } from "./teacher.js";
+import { type GoldenFolder, openArchive, readTeacherSet } from "./teacher-files.js";
+import { unitOf } from "./units/index.js";
+import { watched } from "./watched-archive.js";
 
 /** Outcome of one set. */
 export interface SetResult {
   /** File without `.npz`. */
   readonly name: string;
+  /** "not built": of a model or module that does not exist here; it does not count. */
   readonly state: "passed" | "failed" | "not built";
   readonly comparisons: readonly Comparison[];
-  /** Arrays of the file that nothing here computes. */
-  readonly left: readonly string[];
+  /** Arrays of the file that were neither an input nor compared. */
+  readonly left: readonly NotCompared[];
   /** Why a set could not run. */
   readonly reason?: string;
 }
@@ -34,8 +35,6 @@ export interface ParityOptions {
   readonly onResult?: (result: SetResult) => void;
 }
 
-/** `<model><anything>_<what was recorded>[_maskfix]` */
-const MODEL_SET = /^((?:teacher|student).*?)_(eval_outputs|stage2cfg_outputs|outputs|losses_grads|trainbn)(_maskfix)?$/;
 const INPUT = /_(?:weights|inputs)$/;
 
 /**
@@ -46,109 +45,65 @@ const INPUT = /_(?:weights|inputs)$/;
  * @throws RunError when the folder cannot be read or no set in it was asked for
  */
 export async function runParity(folder: string, options: ParityOptions): Promise<SetResult[]> {
-  const names = await setNames(folder, options.only);
+  const { golden, names } = await findSets(folder, options.only);
   const results: SetResult[] = [];
   for (const name of names) {
     options.signal?.throwIfAborted();
     options.onSet?.(name);
-    const result = await runSet(folder, name, options.backend);
+    const result = await runSet(golden, name, options);
     results.push(result);
     options.onResult?.(result);
   }
   return results;
 }
 
-async function setNames(folder: string, only: string | undefined): Promise<string[]> {
+async function findSets(folder: string, only: string | undefined): Promise<{ golden: GoldenFolder; names: readonly string[] }> {
   let files: string[];
   try {
-    files = await readdir(folder);
+    files = (await readdir(folder, { withFileTypes: true })).filter((entry) => !entry.isDirectory()).map(({ name }) => name);
   } catch (error) {
     throw new RunError(`parity: cannot read ${folder}, expected a folder of .npz files, got ${error instanceof Error ? error.message : String(error)}. Name another folder.`);
   }
   const sets = files.filter((file) => file.endsWith(".npz")).map((file) => file.slice(0, -4)).filter((name) => !INPUT.test(name)).sort();
-  const chosen = only === undefined ? sets : sets.filter((name) => globPattern(only).test(name));
-  if (chosen.length === 0) {
-    throw new RunError(`parity: nothing to compare in ${folder}, expected teacher*_, student*_ or unit_* sets${only === undefined ? "" : ` that match "${only}"`}, got ${sets.length === 0 ? "no .npz file" : sets.join(", ")}.`);
+  const names = only === undefined ? sets : sets.filter((name) => globPattern(only).test(name));
+  if (names.length === 0) {
+    const got = sets.length > 0 ? sets.join(", ") : files.some((file) => file.endsWith(".npz")) ? "weights and inputs only" : "no .npz file";
+    throw new RunError(`parity: nothing to compare in ${folder}, expected teacher*_, student*_ or unit_* sets${only === undefined ? "" : ` that match "${only}"`}, got ${got}. Name another folder${only === undefined ? "" : " or pattern"}.`);
   }
-  return chosen;
+  return { golden: { folder, files }, names };
 }
 
 function globPattern(glob: string): RegExp {
   return new RegExp(`^${glob.replace(/\.npz$/, "").replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`);
 }
 
-async function runSet(folder: string, name: string, backend: Backend): Promise<SetResult> {
-  const open = async (file: string): Promise<NumpyArchive> => decodeNpz(await readFile(path.join(folder, `${file}.npz`)), `${file}.npz`);
-  const model = MODEL_SET.exec(name);
-  const unit = UNITS[/^unit_(.*)$/.exec(name)?.[1] ?? ""];
-  const notBuilt: SetResult = { name, state: "not built", comparisons: [], left: [] };
+async function runSet(golden: GoldenFolder, name: string, { backend, signal }: ParityOptions): Promise<SetResult> {
+  const found = unitOf(name);
   try {
-    if (unit && "host" in unit) {
-      const archive = await open(name);
-      const pairs = unit.host(archive);
-      return finish(name, compareAll(pairs), []);
+    if (name.startsWith("teacher")) {
+      const { comparisons, left } = await runTeacher(await readTeacherSet(golden, name), backend);
+      return outcome(name, comparisons, left);
     }
-    if (unit) {
-      const archive = await open(name);
-      const comparisons: Comparison[] = [];
-      for (const entry of unit.graphs(archive)) {
+    if (!found) return { name, state: "not built", comparisons: [], left: [] };
+    const archive = watched(await openArchive(golden, name));
+    const comparisons: Comparison[] = [];
+    if ("host" in found.unit) comparisons.push(...compareAll(found.unit.host(archive)));
+    else {
+      for (const entry of await found.unit.graphs(archive)) {
         const { experiment, after } = entry instanceof Experiment ? { experiment: entry, after: undefined } : entry;
         comparisons.push(...compareAll(await experiment.run(backend, after)));
       }
-      return finish(name, comparisons, leftOf(archive, comparisons));
     }
-    if (!model?.[1]?.startsWith("teacher")) return notBuilt;
-    const { pairs, left } = await runTeacher(await teacherSet(folder, model, open), backend);
-    return finish(name, compareAll(pairs), left);
+    return outcome(name, comparisons, notCompared(found.kind, archive.unread()));
   } catch (error) {
-    if (error instanceof Error && "userFacing" in error) return { name, state: "failed", comparisons: [], left: [], reason: error.message };
-    throw error;
+    signal?.throwIfAborted();
+    // A file that cannot be what it should be surfaces anywhere, as an error of a shape for one: it fails its set, not the others.
+    return { name, state: "failed", comparisons: [], left: [], reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function finish(name: string, comparisons: readonly Comparison[], left: readonly string[]): SetResult {
-  const state = comparisons.length > 0 && comparisons.every(({ ok }) => ok) ? "passed" : "failed";
-  return { name, state, comparisons, left, ...(comparisons.length === 0 ? { reason: "nothing in it could be compared" } : {}) };
-}
-
-/** Results in an archive (not weights, inputs or cotangents) that were not compared. */
-function leftOf({ names }: NumpyArchive, comparisons: readonly Comparison[]): string[] {
-  const compared = new Set(comparisons.map(({ name }) => name));
-  return names.filter((name) => !compared.has(name) && /(?:^|[._])(?:out\w*|y|loss|grad\w*|attn)(?:\.|$)/.test(name));
-}
-
-async function teacherSet(folder: string, model: RegExpExecArray, open: (file: string) => Promise<NumpyArchive>): Promise<TeacherSet> {
-  const [name, prefix = "", recorded = "", fixed] = model;
-  const expected = await open(name);
-  const namesFile = path.join(folder, `${prefix}_gradstat.names.txt`);
-  const gradientNames = existsSync(namesFile) ? (await readFile(namesFile, "utf8")).split("\n").map((line) => line.trim().split(/\s+/)[0] ?? "").filter((line) => line !== "") : null;
-  const inputs = await open(`${prefix}_inputs`);
-  return {
-    weights: decodeStateDict(await readFile(path.join(folder, `${prefix}_weights.npz`)), `${prefix}_weights.npz`).tensors,
-    inputs,
-    expected,
-    kind: recorded === "trainbn" || recorded === "losses_grads" ? recorded : "outputs",
-    stage2: recorded.startsWith("stage2cfg"),
-    mapVisible: fixed !== undefined,
-    gradientNames,
-    slots: await slotsOf(folder, prefix, expected, inputs, open),
-  };
-}
-
-/**
- * Agent and line slots: of the set itself, else of the same teacher's outputs, else as few as the inputs need and one more (with a
- * slot to spare in every sample, the number of line slots makes no difference).
- */
-async function slotsOf(folder: string, prefix: string, expected: NumpyArchive, inputs: NumpyArchive, open: (file: string) => Promise<NumpyArchive>): Promise<TeacherSet["slots"]> {
-  const archives = [expected];
-  for (const other of [`${prefix}_outputs`, `${prefix}_outputs_maskfix`]) if (existsSync(path.join(folder, `${other}.npz`))) archives.push(await open(other));
-  const size = (arrays: readonly string[]): number | undefined => {
-    for (const archive of archives) for (const array of arrays) if (archive.has(array)) return archive.get(array).shape[1];
-    return undefined;
-  };
-  const rows = (array: string): number => Math.max(...inputs.names.filter((name) => name.endsWith(array)).map((name) => inputs.get(name).shape[0] ?? 0));
-  return {
-    agents: size(["frame0.motion.mask", "frame0.motion.classification.0", "target.motion.cls_target"]) ?? rows(".gt_labels_3d"),
-    lines: size(["frame0.inter.map_encoder.padding_mask"]) ?? rows(".gt_map_labels") + 1,
-  };
+function outcome(name: string, comparisons: readonly Comparison[], left: readonly NotCompared[]): SetResult {
+  const compared = comparisons.some(({ elements }) => elements > 0);
+  const state = compared && comparisons.every(({ ok }) => ok) ? "passed" : "failed";
+  return { name, state, comparisons, left, ...(compared ? {} : { reason: "nothing in it could be compared" }) };
 }

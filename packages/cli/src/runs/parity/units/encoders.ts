@@ -1,5 +1,5 @@
 import { anchorEncoder, anchorFromBox, distributionModule, INFERENCE, moveAnchors, pointsEncoder, predictModel, sinusoidTable, temporalPositionalEncoding } from "@distilldrive/nn";
-import { deformableAggregation, permute, reshape, rotatePoints, concat, sineEmbedding, slice, type Tensor, type Variable, variablesOf } from "@distilldrive/tensor";
+import { deformableAggregation, permute, reshape, rotatePoints, concat, sineEmbedding, type Tensor, type Variable, variablesOf } from "@distilldrive/tensor";
 import type { NumpyArchive } from "@distilldrive/training";
 import { Experiment } from "../experiment.js";
 import type { UnitRun } from "./unit.js";
@@ -34,7 +34,8 @@ export function pointsUnit(archive: NumpyArchive): UnitRun[] {
     experiment.cotangent(y, "cot");
     experiment.treeGradients(encoder, `${mode}.grad.`, new Map([[x, `${mode}.grad.x`]]));
     const buffers = [...variablesOf(encoder)].filter(([, variable]) => variable.role === "buffer").map(([name]) => name);
-    return { experiment, after: new Map(mode === "train" ? buffers.map((name) => [`train.running_after.${name}`, `weights.${name}`]) : []) };
+    const after = buffers.filter((name) => mode === "train" && archive.has(`train.running_after.${name}`));
+    return { experiment, after: new Map(after.map((name) => [`train.running_after.${name}`, `weights.${name}`])) };
   };
   const partly = (): Experiment => {
     const experiment = new Experiment(archive);
@@ -47,7 +48,8 @@ export function pointsUnit(archive: NumpyArchive): UnitRun[] {
     experiment.expect(y, "partial_y");
     return experiment;
   };
-  return [run("eval"), run("train"), { experiment: partly() }];
+  const modes = (["eval", "train"] as const).filter((mode) => archive.has(`${mode}.y`));
+  return [...modes.map(run), ...(archive.has("partial_y") ? [{ experiment: partly() }] : [])];
 }
 
 /** `unit_distribution`: the generative encoder's two networks. */
@@ -82,7 +84,7 @@ export function distributionUnit(archive: NumpyArchive): Experiment[] {
     experiment.treeGradients(block, of("grad."), inputs);
     return experiment;
   };
-  const branches = ["present", "future"].filter((branch) => archive.has(`${branch}.x`));
+  const branches = archive.names.flatMap((name) => /^(.+)\.mu$/.exec(name)?.[1] ?? []);
   const steps = archive.names.flatMap((name) => /^predict_T(\d+)\.y$/.exec(name)?.[1] ?? []);
   return [...branches.map(gaussian), ...steps.map((count) => prediction(Number(count)))];
 }
@@ -90,24 +92,29 @@ export function distributionUnit(archive: NumpyArchive): Experiment[] {
 /** `unit_anchor`: what the teacher uses of it. */
 export function anchorUnit(archive: NumpyArchive): Experiment[] {
   const experiment = new Experiment(archive);
-  const anchors = anchorFromBox(experiment.constant("anchor9"));
-  const moved = moveAnchors(anchors, experiment.constant("T_src2dst"));
-  // Headings are compared as unit vectors: the published yaw may differ by a turn.
-  const same = slice(moved, -1, 0, 6);
-  const published = archive.get("anchor9_proj").values;
-  const rows = published.length / 9;
-  const counts = (from: number, to: number): Float64Array => Float64Array.from(published, (_, i) => (i % 9 >= from && i % 9 < to ? 1 : 0));
-  const padded = concat([same, experiment.graph.constant(new Float32Array(rows), [...moved.shape.slice(0, -1), 1]), slice(moved, -1, 8, 10)], -1);
-  experiment.expect(padded, "anchor9_proj", { counts: counts(0, 6).map((value, i) => value + (counts(7, 9)[i] ?? 0)) });
-  const encoder = anchorEncoder(archive.get("light9.y").shape[2] ?? 0);
-  experiment.weights(encoder, "light9.weights.");
-  experiment.expect(encoder(anchors), "light9.y");
-  const trajectories = experiment.constant("agent2lidar.traj");
-  const agents = trajectories.at(0) * trajectories.at(1);
-  const yaw = experiment.constant("agent2lidar.yaw", [agents, 1]);
-  const poses = concat([experiment.graph.constant(new Float32Array(2 * agents), [agents, 2]), yaw], 1);
-  const turned = rotatePoints(reshape(trajectories, [agents, -1, 2]), poses);
-  experiment.expect(turned, "agent2lidar.out");
+  if (archive.has("anchor9")) {
+    const anchors = anchorFromBox(experiment.constant("anchor9"));
+    // Headings are compared as unit vectors: the published yaw may differ by a turn.
+    const { values } = archive.get("anchor9_proj");
+    const headings = Float64Array.from({ length: (values.length / 9) * 10 }, (_, i) => {
+      const [row, column] = [Math.floor(i / 10) * 9, i % 10];
+      const yaw = values[row + 6] ?? NaN;
+      return column === 6 ? Math.cos(yaw) : column === 7 ? Math.sin(yaw) : (values[row + (column < 6 ? column : column - 1)] ?? NaN);
+    });
+    experiment.expect(moveAnchors(anchors, experiment.constant("T_src2dst")), "anchor9_proj", { values: headings });
+    if (archive.has("light9.y")) {
+      const encoder = anchorEncoder(archive.get("light9.y").shape.at(-1) ?? 0);
+      experiment.weights(encoder, "light9.weights.");
+      experiment.expect(encoder(anchors), "light9.y");
+    }
+  }
+  if (archive.has("agent2lidar.traj")) {
+    const trajectories = experiment.constant("agent2lidar.traj");
+    const agents = trajectories.at(0) * trajectories.at(1);
+    const yaw = experiment.constant("agent2lidar.yaw", [agents, 1]);
+    const poses = concat([experiment.graph.constant(new Float32Array(2 * agents), [agents, 2]), yaw], 1);
+    experiment.expect(rotatePoints(reshape(trajectories, [agents, -1, 2]), poses), "agent2lidar.out");
+  }
   return [experiment];
 }
 

@@ -1,5 +1,5 @@
 import { gaussianDivergence, nearestMode, PUBLISHED_REWARDS, reinforcement, softLabelLoss, softLabels } from "@distilldrive/losses";
-import { actionValueModel } from "@distilldrive/nn";
+import { actionValueModel, actionValueNetwork } from "@distilldrive/nn";
 import { argMax, gather, l1Loss, mean, mseLoss, mul, parameter, reshape, sigmoidFocalLoss, type Tensor, type Variable } from "@distilldrive/tensor";
 import type { NumpyArchive } from "@distilldrive/training";
 import { Experiment } from "../experiment.js";
@@ -54,7 +54,8 @@ export function focalUnit(archive: NumpyArchive): Experiment[] {
 export function topkUnit(archive: NumpyArchive): Experiment[] {
   return casesOf(archive, "reg_preds").map((of) => {
     const experiment = new Experiment(archive);
-    const [rows = 0, , modes = 0, steps = 0] = archive.get(`${of}reg_preds`).shape;
+    const [samples = 0, agents = 0, modes = 0, steps = 0] = archive.get(`${of}reg_preds`).shape;
+    const rows = samples * agents;
     const mask = archive.get(`${of}reg_weight`).values;
     const nearest = nearestMode(
       experiment.constant(`${of}reg_preds`, [rows, modes, steps, 2]),
@@ -78,7 +79,9 @@ export function dqnUnit(archive: NumpyArchive): Experiment[] {
   return casesOf(archive, "pred_status").map((of) => {
     const experiment = new Experiment(archive);
     const at = (name: string): Tensor => experiment.constant(of + name);
-    const tree = actionValueModel(PUBLISHED_REWARDS.length);
+    const [hidden] = archive.get("weights.model.fc1.bias").shape;
+    const [actions] = archive.get("weights.model.fc3.bias").shape;
+    const tree = { ...actionValueModel(PUBLISHED_REWARDS.length), model: actionValueNetwork(actions, hidden), target_model: actionValueNetwork(actions, hidden) };
     experiment.weights(tree, "weights.");
     const { variable, value } = variableOf(experiment, `${of}pred_status`);
     const scene = { status: value, expertStatus: at("gt_status"), path: at("reg_pred"), expertPath: at("reg_target"), agents: null };

@@ -9,7 +9,7 @@ export interface UnitRun {
   readonly after?: ReadonlyMap<string, string>;
 }
 
-/** What a unit's archive asks for: graphs for the backend, or values computed on the host. */
+/** What a unit's archive asks for: graphs for the backend, or values computed on the host. Parts that the archive lacks are left out. */
 export type Unit =
-  | { readonly graphs: (archive: NumpyArchive) => readonly (Experiment | UnitRun)[] }
+  | { readonly graphs: (archive: NumpyArchive) => readonly (Experiment | UnitRun)[] | Promise<readonly (Experiment | UnitRun)[]> }
   | { readonly host: (archive: NumpyArchive) => readonly Pair[] };
