@@ -70,6 +70,12 @@ describe("compareAll", () => {
     const [nan, short] = compareAll([{ name: "nan", kind: "activation", actual: [NaN], expected: [0] }, { name: "short", kind: "activation", actual: [], expected: [0] }]);
     expect([rounding?.ok, wrong?.ok, nan?.ok, short?.ok]).toEqual([true, false, false, false]);
   });
+
+  it("asks for no more of a small gradient than one float32 step of the largest", () => {
+    const large = { name: "large", kind: "gradient", actual: [100], expected: [100] } as const;
+    const small = (error: number): boolean | undefined => compareAll([large, { name: "small", kind: "gradient", actual: [0.002 + error], expected: [0.002] }])[1]?.ok;
+    expect([small(5e-6), small(7e-6)]).toEqual([true, false]);
+  });
 });
 
 describe("distilldrive parity", () => {

@@ -1,6 +1,6 @@
 import type { TeacherConfig } from "@distilldrive/teacher";
 import type { NumpyArchive } from "@distilldrive/training";
-import { largestOf, type Pair, PARITY_TOLERANCE, type TensorKind, VANISHING } from "./compare.js";
+import { largestOf, type Pair, PARITY_TOLERANCE, ROUNDING_FLOOR, type TensorKind, VANISHING } from "./compare.js";
 
 /** Values of the model to compare. */
 export type Found = Omit<Pair, "name">;
@@ -36,15 +36,19 @@ export function stepValue(name: string, archive: NumpyArchive, results: Results,
 
 /**
  * Length and sum of every parameter's gradient. A length is compared with itself; a sum, whose terms cancel, with the length times the
- * root of the number of elements, which it cannot exceed. Where a gradient vanishes, the longest one stands in.
+ * root of the number of elements, which it cannot exceed. Small and vanishing gradients are treated as where all elements are
+ * recorded.
  */
 function statisticOf(statistic: "l2" | "sum", archive: NumpyArchive, results: Results, names: readonly string[]): Found {
   const expected = archive.get(`gradstat.${statistic}`).values;
   if (names.length !== expected.length) return { kind: "gradient", actual: new Float64Array(names.length), expected };
   const gradients = names.map((name) => results.get(`gradient.${name}`) ?? [NaN]);
   const lengths = archive.has("gradstat.l2") ? archive.get("gradstat.l2").values : Float64Array.from(gradients, (values) => summed(values).l2);
-  const shortest = (largestOf(lengths) * VANISHING) / PARITY_TOLERANCE.gradient;
-  const scales = Float64Array.from(lengths, (length, i) => (length < largestOf(lengths) * VANISHING ? shortest : length) * (statistic === "sum" ? Math.sqrt(gradients[i]?.length ?? 1) : 1) || 1);
+  const longest = largestOf(lengths);
+  const scales = Float64Array.from(lengths, (length, i) => {
+    const own = length < VANISHING * longest ? (longest * VANISHING) / PARITY_TOLERANCE.gradient : Math.max(length, ROUNDING_FLOOR * longest);
+    return own * (statistic === "sum" ? Math.sqrt(gradients[i]?.length ?? 1) : 1) || 1;
+  });
   return { kind: "gradient", actual: gradients.map((values) => summed(values)[statistic]), expected, scales, labels: names };
 }
 
