@@ -63,7 +63,8 @@ export {
   type StreamBatches,
   type StreamBatchOptions,
 } from "./stream/walk.js";
-export { PickleObject, readPickle, type PickleDialect, type PickleValue } from "./pickle/machine.js";
+export { readPickle, type PickleDialect } from "./pickle/machine.js";
+export { PickleObject, type PickleValue } from "./pickle/values.js";
 export { counterRandom, shuffledOrder } from "./counter-random.js";
 export { describeScene, type SceneSummary } from "./describe.js";
 export { generateScene, generateTown, townSceneName, type TownOptions, type TownRunOptions } from "./town/index.js";

@@ -1,23 +1,6 @@
 import { DatasetError } from "../errors.js";
-
-/** Something a dialect makes of a global, a call or a persistent id: a marker or a plain record, never code. */
-export abstract class PickleObject {
-  /** Tells these from plain values, also to the type checker. */
-  protected readonly made = true;
-}
-
-/** What a pickle can hold here: plain values, dicts as Maps, lists and tuples as arrays, sets, and what its dialect makes. Never code. */
-export type PickleValue =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Uint8Array
-  | PickleValue[]
-  | Set<PickleValue>
-  | Map<PickleValue, PickleValue>
-  | PickleObject;
+import { PlainGlobal, plainGlobal, plainValue } from "./plain.js";
+import { PickleObject, type PickleValue } from "./values.js";
 
 /** What a kind of file may mention besides plain values. Everything it does not know is refused by name; nothing is executed. */
 export interface PickleDialect {
@@ -171,7 +154,7 @@ class Unpickler {
       case 0x8d: // BINUNICODE8
         return this.push(this.text.decode(this.raw(this.u64())));
       case 0x56: // UNICODE
-        return this.push(this.line().replace(/\\u([0-9a-fA-F]{4})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))));
+        return this.push(this.escapedLine());
       case 0x53: // STRING
         return this.push(this.line().replace(/^(['"])(.*)\1$/, "$2"));
 
@@ -258,12 +241,13 @@ class Unpickler {
   }
 
   private global(module: string, name: string): void {
-    this.push(this.dialect.global(`${module}.${name}`) ?? this.refuse(`${module}.${name}`));
+    const known = plainGlobal(`${module}.${name}`) ?? this.dialect.global(`${module}.${name}`);
+    this.push(known ?? this.refuse(`${module}.${name}`));
   }
 
   private reduce(callee: PickleValue, args: PickleValue): void {
     if (!(callee instanceof PickleObject) || !Array.isArray(args)) this.corrupt(`a call of something that is not a ${this.dialect.subject} constructor`);
-    const made = this.dialect.reduce(callee, args);
+    const made = callee instanceof PlainGlobal ? plainValue(callee, args) : this.dialect.reduce(callee, args);
     if (made === undefined) this.corrupt(`a call ${this.dialect.subject} does not write`);
     this.push(made);
   }
@@ -343,9 +327,25 @@ class Unpickler {
   }
 
   private line(): string {
+    return this.text.decode(this.lineBytes()).replace(/\r$/, "");
+  }
+
+  /** Text of protocol 0: a byte a character up to 255, others escaped. */
+  private escapedLine(): string {
+    const bytes = this.lineBytes();
+    const parts: string[] = [];
+    for (let at = 0; at < bytes.length; at += 4096) parts.push(String.fromCharCode(...bytes.subarray(at, at + 4096)));
+    return parts.join("").replace(/\r$/, "").replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (_, short?: string, long?: string) => {
+      const code = parseInt(short ?? long ?? "", 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : this.corrupt("text with an impossible character");
+    });
+  }
+
+  /** Bytes up to the next line feed, which is consumed. */
+  private lineBytes(): Uint8Array {
     const end = this.bytes.indexOf(0x0a, this.position);
     const start = this.take((end < 0 ? this.bytes.length : end) + 1 - this.position);
-    return this.text.decode(this.bytes.subarray(start, this.position - 1)).replace(/\r$/, "");
+    return this.bytes.subarray(start, this.position - 1);
   }
 
   private decimal(): number {

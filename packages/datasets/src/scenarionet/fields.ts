@@ -1,6 +1,6 @@
 import { DatasetError } from "../errors.js";
 import { NumpyArray, toFloat64 } from "./numpy-array.js";
-import type { PickleValue } from "../pickle/machine.js";
+import type { PickleValue } from "../pickle/values.js";
 
 const OTHER_FORMAT = "Is this a ScenarioNet scene? Convert it again with ScenarioNet's convert scripts.";
 

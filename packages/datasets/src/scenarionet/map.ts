@@ -48,6 +48,7 @@ function lineClass(type: string, id: string): { category: MapClass; style: MapLi
 function readLane(id: string, feature: Field): Omit<Lane, "successors"> | null {
   const polyline = required(feature, "polyline");
   const { data, shape } = asNumbers(polyline);
+  if (data.length === 0) return null;
   const width = shape[1] ?? 0;
   if (shape.length !== 2 || width < 2) throw mismatch(polyline, "points [P, 2] or [P, 3]");
   requireFinite(data, polyline, width);

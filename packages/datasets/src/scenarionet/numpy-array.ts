@@ -1,5 +1,5 @@
 import { DatasetError } from "../errors.js";
-import { PickleObject } from "../pickle/machine.js";
+import { PickleObject, type PickleValue } from "../pickle/values.js";
 
 /** A numpy dtype as pickled: kind and size (`f8`, `i4`, `b1` ...) and byte order. */
 export class NumpyDtype extends PickleObject {
@@ -61,6 +61,22 @@ export function toFloat64(array: NumpyArray, where: string): Float64Array {
   const out = new Float64Array(count);
   for (let i = 0; i < count; i++) out[i] = read(view, i * size, little);
   return array.columnMajor && shape.length > 1 ? toRowMajor(out, shape) : out;
+}
+
+/** A numpy scalar as a plain value; an array without axes where its type is none of ours. @param bytes of the one element */
+export function scalarValue(dtype: NumpyDtype, bytes: Uint8Array): PickleValue {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const little = dtype.byteOrder !== ">";
+  const size = Number(dtype.code.slice(1));
+  const read = READERS.get(dtype.code);
+  if (read !== undefined && bytes.length === size) return dtype.code === "b1" ? read(view, 0, little) !== 0 : read(view, 0, little);
+  // Text is four bytes a character, padded with zeros.
+  if (/^U\d+$/.test(dtype.code) && bytes.length === 4 * size) {
+    const codes = Array.from({ length: size }, (_, i) => view.getUint32(4 * i, little));
+    if (codes.every((code) => code <= 0x10ffff)) return String.fromCodePoint(...codes).replace(/\0+$/, "");
+  }
+  const array = new NumpyArray();
+  return Object.assign(array, { shape: [], dtype, bytes });
 }
 
 function toRowMajor(columnMajor: Float64Array, shape: readonly number[]): Float64Array {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { NumpyArray, toFloat64 } from "./numpy-array.js";
-import type { PickleValue } from "../pickle/machine.js";
+import type { PickleValue } from "../pickle/values.js";
 import { unpickle } from "./unpickle.js";
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));

@@ -1,9 +1,10 @@
-import { type PickleDialect, PickleObject, type PickleValue, readPickle } from "../pickle/machine.js";
-import { NumpyArray, NumpyDtype } from "./numpy-array.js";
+import { type PickleDialect, readPickle } from "../pickle/machine.js";
+import { PickleObject, type PickleValue } from "../pickle/values.js";
+import { NumpyArray, NumpyDtype, scalarValue } from "./numpy-array.js";
 
-/** One of the three numpy names a pickle may mention; a marker only, nothing is callable. */
+/** One of the numpy names a pickle may mention; a marker only, nothing is callable. */
 class NumpyGlobal extends PickleObject {
-  constructor(readonly role: "reconstruct" | "ndarray" | "dtype") {
+  constructor(readonly role: "reconstruct" | "ndarray" | "dtype" | "fromBuffer" | "scalar") {
     super();
   }
 }
@@ -11,6 +12,11 @@ class NumpyGlobal extends PickleObject {
 const ALLOWED: ReadonlyMap<string, NumpyGlobal["role"]> = new Map([
   ["numpy.core.multiarray._reconstruct", "reconstruct"],
   ["numpy._core.multiarray._reconstruct", "reconstruct"],
+  // Protocol 5 writes arrays with their bytes in one call.
+  ["numpy.core.numeric._frombuffer", "fromBuffer"],
+  ["numpy._core.numeric._frombuffer", "fromBuffer"],
+  ["numpy.core.multiarray.scalar", "scalar"],
+  ["numpy._core.multiarray.scalar", "scalar"],
   ["numpy.ndarray", "ndarray"],
   ["numpy.dtype", "dtype"],
 ]);
@@ -26,6 +32,8 @@ const numpy: PickleDialect = {
   reduce: (callee, args) => {
     if (!(callee instanceof NumpyGlobal)) return undefined;
     if (callee.role === "dtype" && typeof args[0] === "string") return new NumpyDtype(args[0]);
+    if (callee.role === "scalar") return args[0] instanceof NumpyDtype && args[1] instanceof Uint8Array ? scalarValue(args[0], args[1]) : undefined;
+    if (callee.role === "fromBuffer") return fromBuffer(args);
     return callee.role === "reconstruct" ? new NumpyArray() : undefined;
   },
   build: (target, state) => {
@@ -36,18 +44,25 @@ const numpy: PickleDialect = {
     }
     if (!(target instanceof NumpyArray) || state.length !== 5) return false;
     const [, shape, dtype, fortran, data] = state;
-    if (!Array.isArray(shape) || !shape.every((n): n is number => typeof n === "number") || !(dtype instanceof NumpyDtype)) return false;
-    target.shape = shape;
-    target.dtype = dtype;
-    target.columnMajor = fortran === true;
-    target.bytes = data instanceof Uint8Array ? data : null;
-    return true;
+    return fill(target, shape, dtype, fortran === true, data instanceof Uint8Array ? data : null);
   },
 };
 
+function fromBuffer([data, dtype, shape, order]: readonly PickleValue[]): NumpyArray | undefined {
+  const array = new NumpyArray();
+  return data instanceof Uint8Array && fill(array, shape, dtype, order === "F", data) ? array : undefined;
+}
+
+/** @returns false for a shape or type that is none */
+function fill(target: NumpyArray, shape: PickleValue | undefined, dtype: PickleValue | undefined, columnMajor: boolean, bytes: Uint8Array | null): boolean {
+  if (!Array.isArray(shape) || !shape.every((n): n is number => typeof n === "number") || !(dtype instanceof NumpyDtype)) return false;
+  Object.assign(target, { shape, dtype, columnMajor, bytes });
+  return true;
+}
+
 /**
- * Reads a Python pickle of plain values and numpy arrays. Nothing is ever executed: a global other than numpy's three array
- * names is refused by name.
+ * Reads a Python pickle of plain values, numpy arrays and numpy scalars. Nothing is ever executed: a global that spells none of them
+ * is refused by name.
  * @param bytes the whole file
  * @param where start of every message, e.g. `scenarioNet: data/scene-0061.pkl`
  * @throws DatasetError for a foreign global, a truncated file or something that is not a pickle, with the byte offset

@@ -50,7 +50,7 @@ class TorchTensor extends PickleObject {
   }
 }
 
-const callables: readonly string[] = ["collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"];
+const callables: readonly string[] = ["torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"];
 
 /** Tensors in dicts, and nothing else. */
 const torch: PickleDialect = {
@@ -63,7 +63,6 @@ const torch: PickleDialect = {
   },
   reduce: (callee, args) => {
     if (!(callee instanceof TorchGlobal)) return undefined;
-    if (callee.name === "collections.OrderedDict") return orderedDict(args[0]);
     if (callee.name === "torch._utils._rebuild_parameter") return args[0] instanceof TorchTensor ? args[0] : undefined;
     const [storage, offset, shape, strides] = args;
     return storage instanceof TorchStorage && typeof offset === "number" && isNumbers(shape) && isNumbers(strides) ? new TorchTensor(storage, offset, shape, strides) : undefined;
@@ -146,11 +145,6 @@ function toStored({ storage: { type }, ...window }: TorchTensor, bytes: Uint8Arr
 /** `torch.FloatStorage` -> `FloatStorage`. */
 function storageName(name: string): string {
   return /^torch\.(\w+Storage)$/.exec(name)?.[1] ?? "";
-}
-
-function orderedDict(items: PickleValue | undefined): Map<PickleValue, PickleValue> {
-  const pairs = Array.isArray(items) ? items : [];
-  return new Map(pairs.flatMap((pair) => (Array.isArray(pair) && pair.length === 2 ? [[pair[0] ?? null, pair[1] ?? null] as const] : [])));
 }
 
 function isNumbers(value: PickleValue | undefined): value is number[] {
