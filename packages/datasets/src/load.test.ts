@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadScenes } from "./load.js";
+import { encodeScene } from "./scene-file.js";
 import { argoverse2Files, argoverse2Log } from "./testing/argoverse2-log.fixture.js";
 import { nuScenesFiles, nuScenesSet } from "./testing/nuscenes-set.fixture.js";
 import { generateScene } from "./town/index.js";
@@ -36,6 +37,26 @@ describe("loadScenes on folders in official layouts", () => {
     const [scene] = await loadScenes(`${join(folder, "av2", "log-4")}/`);
     expect(scene?.cameras?.[0]?.file).toMatch(new RegExp(`^${join(folder, "av2", "log-4")}/sensors/cameras/ring_front_center/\\d+.jpg$`));
     await expect(loadScenes(join(folder, "av2"), { only: ["log-6"] })).rejects.toThrow('unknown scene "log-6", expected one of log-4, log-5.');
+  });
+
+  it("finds a table missing where a version has any, and knows the version it is started in", async () => {
+    await write("part/v1.0-mini/scene.json", new TextEncoder().encode("[]"));
+    await write("part/v1.0-trainval01_blobs/README", new Uint8Array(0));
+    const missing = /nuScenes: .*part\/v1\.0-mini\/sample\.json: the table is missing/;
+    await expect(loadScenes(join(folder, "part"))).rejects.toThrow(missing);
+    await expect(loadScenes(join(folder, "part", "v1.0-mini"))).rejects.toThrow(missing);
+    const dots = join(folder, "nuscenes", "v1.0-mini", "..", "v1.0-mini", ".");
+    expect((await loadScenes(`${dots}/.`, { only: ["000004"] })).map(({ id }) => id)).toEqual(["town-000004"]);
+  });
+
+  it("reads ScenarioNet's databases, which keep scenes in folders under long names", async () => {
+    const scenes = [7, 6].map((seed) => generateScene(seed, { duration: 4 }));
+    await write("database/dataset_summary.pkl", new Uint8Array(1));
+    for (const [i, scene] of scenes.entries()) await write(`database/part_${i}/${scene.id}.scene.json`, encodeScene(scene));
+    expect((await loadScenes(join(folder, "database"))).map(({ id }) => id)).toEqual(["town-000006", "town-000007"]);
+    await write("long/dataset_0/sd_nuscenes_v1.0-mini_scene-0061.pkl", new Uint8Array(0));
+    await expect(loadScenes(join(folder, "long"), { only: ["0061"] })).rejects.toThrow("sd_nuscenes_v1.0-mini_scene-0061.pkl: the file is empty");
+    await expect(loadScenes(join(folder, "long"), { only: ["0062"] })).rejects.toThrow('unknown scene "0062", expected one of scene-0061.');
   });
 
   it("asks which of several versions is meant", async () => {

@@ -15,9 +15,9 @@ export interface LoadOptions {
 
 /**
  * Reads scenes from disk (Node only; in a browser pass bytes to `readScenarioNet` or `decodeScene`, files to `readNuScenes`).
- * @param path a .pkl file of ScenarioNet or a .scene.json file of ours, or a folder with any number of both (summaries
- *   `dataset_*.pkl` are skipped); nuScenes' own folder, that is the one with `v1.0-*` in it, or that `v1.0-*` itself where
- *   there are several; a log of Argoverse 2 (the folder with `annotations.feather`), or a folder of such logs
+ * @param path a .pkl file of ScenarioNet or a .scene.json file of ours, a folder with any number of both (summaries
+ *   `dataset_*.pkl` are skipped), or one whose folders have them, as ScenarioNet's converters write; nuScenes' own folder,
+ *   that is the one with `v1.0-*` in it, or that `v1.0-*` itself where there are several; a log of Argoverse 2 (the folder with `annotations.feather`), or a folder of such logs
  * @returns scenes ordered by name
  * @throws DatasetError for a path that is missing or holds no scenes, for unknown names in `only`, for bad files and
  *   for two files with the same scene
@@ -28,8 +28,9 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
   if (official !== null) return readNuScenes(await diskFiles(official.root), official.version, options);
   const logs = await argoverseLogs(path);
   if (logs.length > 0) return readLogs(path, logs, options);
-  const files = await sceneFiles(path);
-  const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$|\.scene\.json$/, "");
+  // ScenarioNet's converters name files sd_<dataset>_<version>_<scene>.pkl.
+  const nameOf = (file: string): string => file.replace(/^.*[/\\]/, "").replace(/\.pkl$|\.scene\.json$/, "").replace(/^sd_[^_]+_[^_]+_(?=.)/, "");
+  const files = (await sceneFiles(path)).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   const names = options.only === undefined ? null : resolveSceneNames(options.only, files.map(nameOf), `loadScenes: ${path}`);
   const scenes: Scene[] = [];
   for (const file of files) {
@@ -48,14 +49,20 @@ export async function loadScenes(path: string, options: LoadOptions = {}): Promi
 
 /** Folder and version where a path is nuScenes in its official layout. */
 async function nuScenesFolder(path: string): Promise<{ root: string; version: string } | null> {
-  const folder = path.replace(/[/\\]+$/, "");
-  const inside = await (await diskFiles(folder)).list("");
-  const [, above = ".", name] = /^(?:(.*)[/\\])?(v1\.0-\w+)$/.exec(folder) ?? [];
-  if (name !== undefined && inside.includes("sample.json")) return { root: above, version: name };
-  const [version, ...others] = inside.filter((entry) => /^v1\.0-\w+$/.test(entry));
+  const nodePath = await import("node:path");
+  const files = await diskFiles(path);
+  const inside = await files.list("");
+  const isVersion = (name: string): boolean => /^v1\.0-\w+$/.test(name);
+  // One table tells: those that are missing are then named.
+  const hasTables = (names: readonly string[]): boolean => names.includes("sample.json") || names.includes("scene.json");
+  const name = nodePath.basename(nodePath.resolve(path));
+  if (isVersion(name) && hasTables(inside)) return { root: nodePath.join(path, ".."), version: name };
+  const versions: string[] = [];
+  for (const entry of inside.filter(isVersion)) if (hasTables(await files.list(entry))) versions.push(entry);
+  const [version, ...others] = versions.length > 0 ? versions : inside.filter(isVersion);
   if (version === undefined) return null;
-  if (others.length === 0) return { root: folder, version };
-  throw new DatasetError(`loadScenes: ${path}: several versions of nuScenes, expected one, got ${[version, ...others].join(", ")}. Name one: ${folder}/${version}.`);
+  if (others.length === 0) return { root: path, version };
+  throw new DatasetError(`loadScenes: ${path}: several versions of nuScenes, expected one, got ${versions.join(", ")}. Name one: ${nodePath.join(path, version)}.`);
 }
 
 /** Folders of Argoverse 2 logs: the path itself, or those inside it. */
@@ -85,16 +92,23 @@ async function sceneFiles(path: string): Promise<string[]> {
     throw new DatasetError(`loadScenes: ${path}: expected a folder or a .pkl or .scene.json file, got nothing (${reason(cause)}). Check the path.`, { cause });
   });
   if (!info.isDirectory()) return [path];
-  const all = await readdir(path).catch((cause: unknown) => {
-    throw new DatasetError(`loadScenes: ${path}: the folder cannot be listed, ${reason(cause)}. Check its permissions.`, { cause });
-  });
-  const files = all.filter((file) => file.endsWith(SCENE_FILE_SUFFIX) || (file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file))).sort();
-  if (files.length === 0) {
-    throw new DatasetError(
-      `loadScenes: ${path}: no scenes, expected .pkl or .scene.json files, got ${all.length === 0 ? "an empty folder" : `${all.length} other files`}. Give the folder that holds ScenarioNet's scene-*.pkl files, or make some: distilldrive data synth.`,
-    );
+  const list = (folder: string): Promise<string[]> =>
+    readdir(folder).catch((cause: unknown) => {
+      throw new DatasetError(`loadScenes: ${folder}: the folder cannot be listed, ${reason(cause)}. Check its permissions.`, { cause });
+    });
+  const all = await list(path);
+  const isScene = (file: string): boolean => file.endsWith(SCENE_FILE_SUFFIX) || (file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file));
+  const below = (folder: string, names: readonly string[]): string[] => names.filter(isScene).map((file) => `${folder.replace(/[/\\]+$/, "")}/${file}`);
+  const files = below(path, all);
+  if (files.length > 0) return files;
+  for (const name of all) {
+    const folder = `${path.replace(/[/\\]+$/, "")}/${name}`;
+    if (await stat(folder).then((entry) => entry.isDirectory(), () => false)) files.push(...below(folder, await list(folder)));
   }
-  return files.map((file) => `${path.replace(/[/\\]+$/, "")}/${file}`);
+  if (files.length > 0) return files;
+  throw new DatasetError(
+    `loadScenes: ${path}: no scenes, expected .pkl or .scene.json files, nuScenes' folder with v1.0-* or logs of Argoverse 2, got ${all.length === 0 ? "an empty folder" : `${all.length} other ${all.length === 1 ? "entry" : "entries"} (${all.slice(0, 3).join(", ")}${all.length > 3 ? " ..." : ""})`}. Give the folder that holds ScenarioNet's scene-*.pkl files, or make some: distilldrive data synth.`,
+  );
 }
 
 function reason(cause: unknown): string {

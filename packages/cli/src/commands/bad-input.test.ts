@@ -58,7 +58,7 @@ describe("bad input ends a training before it writes anything", () => {
 
   it("a folder without scenes, and one that is not there", async () => {
     const empty = await refuse(await folder("empty", {}));
-    expect([empty.status, empty.message]).toEqual([1, `loadScenes: ${at("empty")}: no scenes, expected .pkl or .scene.json files, got an empty folder. Give the folder that holds ScenarioNet's scene-*.pkl files, or make some: distilldrive data synth.`]);
+    expect([empty.status, empty.message]).toEqual([1, `loadScenes: ${at("empty")}: no scenes, expected .pkl or .scene.json files, nuScenes' folder with v1.0-* or logs of Argoverse 2, got an empty folder. Give the folder that holds ScenarioNet's scene-*.pkl files, or make some: distilldrive data synth.`]);
     expect((await refuse(at("nowhere"))).message).toContain("nowhere: expected a folder or a .pkl or .scene.json file, got nothing");
   });
 

@@ -89,7 +89,7 @@ const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (c
 
 function plain(value: PickleValue): unknown {
   if (value instanceof NumpyArray) return { shape: value.shape, data: Array.from(toFloat64(value, "array")) };
-  return value instanceof Map ? Object.fromEntries([...value].map(([key, item]) => [String(key), plain(item)])) : value;
+  return value instanceof Map ? Object.fromEntries([...value].map(([key, item]) => [typeof key === "string" ? key : "", plain(item)])) : value;
 }
 
 describe("unpickle", () => {

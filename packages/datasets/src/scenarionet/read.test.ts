@@ -185,7 +185,7 @@ describe("loadScenes", () => {
 
   it("reads a folder in order, some of it, or one file", async () => {
     const dir = await folder;
-    await expect(loadScenes(dir)).rejects.toThrow(`loadScenes: ${dir}: no scenes, expected .pkl or .scene.json files, got an empty folder`);
+    await expect(loadScenes(dir)).rejects.toThrow(`loadScenes: ${dir}: no scenes, expected .pkl or .scene.json files, nuScenes' folder with v1.0-* or logs of Argoverse 2, got an empty folder`);
     for (const id of ["scene-0002", "scene-0001"]) await writeFile(join(dir, `${id}.pkl`), pickle({ ...fakeScene(), id }));
     await writeFile(join(dir, "dataset_summary.pkl"), pickle({}));
     expect((await loadScenes(dir)).map((s) => s.id)).toEqual(["scene-0001", "scene-0002"]);
