@@ -1,4 +1,5 @@
 import { CompressionType, setCompressionCodec, tableFromIPC } from "@uwdata/flechette";
+import { decompress as decompressZstandard } from "fzstd";
 import { compress, decompress } from "lz4js";
 import { DatasetError } from "../errors.js";
 import { readWhole, type DatasetFiles } from "../files.js";
@@ -15,7 +16,7 @@ export type Columns<S extends Readonly<Record<string, ColumnKind>>> = { readonly
 };
 
 /**
- * Reads columns of a feather file (Arrow IPC, plain or with LZ4 frames).
+ * Reads columns of a feather file (Arrow IPC; plain, or with buffers compressed by LZ4 or Zstandard).
  * @param schema the columns wanted; others are ignored
  * @returns null where there is no such file
  * @throws DatasetError for a damaged file, a missing column and a value of another kind, naming file, row and column
@@ -27,8 +28,10 @@ export async function readFeather<S extends Readonly<Record<string, ColumnKind>>
   const columns: Record<string, unknown> = {};
   let rows = 0;
   try {
-    // The library keeps codecs for the whole page; this is the one and only codec of its kind.
+    // The library keeps codecs for the whole page; these are the only ones of their kinds.
     setCompressionCodec(CompressionType.LZ4_FRAME, { decode: (data) => decompress(data), encode: (data) => compress(data) });
+    // Copied, because a column must begin at a multiple of its elements' size.
+    setCompressionCodec(CompressionType.ZSTD, { decode: (data) => new Uint8Array(decompressZstandard(data)), encode: neverWritten });
     const table = tableFromIPC(bytes, { useBigInt: true });
     rows = table.numRows;
     for (const [name, kind] of Object.entries(schema)) {
@@ -45,6 +48,10 @@ export async function readFeather<S extends Readonly<Record<string, ColumnKind>>
     throw new DatasetError(`${where}: no feather table, expected a whole Arrow IPC file, got ${bytes.length} bytes that cannot be read (${what}). The file is damaged or cut off: copy it again.`, { cause });
   }
   return { ...columns, where, rows } as Columns<S>;
+}
+
+function neverWritten(): never {
+  throw new Error("feather: tables are read here, not written");
 }
 
 function convert(values: readonly unknown[], kind: ColumnKind, where: string, name: string): ColumnValues<ColumnKind> {

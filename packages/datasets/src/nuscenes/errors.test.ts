@@ -44,6 +44,10 @@ describe("readNuScenes names table, token and field of what is wrong:", () => {
     ["a dangling scene", put("scene", "first_sample_token", "nobody"), `nuScenes: set/v1.0-mini/scene.json: token ${tokenOf("town-000002")}: field "first_sample_token": dangling, expected a token of sample.json, got "nobody".`],
     ["a dangling next", put("sample", "next", "nobody"), `sample.json: token ${id("sample 0")}: field "next": dangling, expected a token of sample.json, got "nobody"`],
     ["a circle", put("sample", "next", id("sample 0"), id("sample 5")), `sample.json: token ${id("sample 5")}: field "next": goes back, expected a later sample`],
+    ["a chain that ends early", put("sample", "next", "", id("sample 5")), `sample.json: token ${id("sample 5")}: field "next": the scene's samples end here, expected all ${whole.tables["sample"]?.length ?? 0} of scene ${tokenOf("town-000002")}, got 2, without "${id("sample 10")}"`],
+    ["a chain that begins late", put("scene", "first_sample_token", id("sample 10")), `field "next": the scene's samples end here, expected all`],
+    ["a chain that leads elsewhere", put("sample", "scene_token", "other", id("sample 5")), `sample.json: token ${id("sample 0")}: field "next": dangling, expected a token of sample.json`],
+    ["an instance twice in a sample", (set: NuScenesSet) => void set.tables["sample_annotation"]?.unshift({ ...set.tables["sample_annotation"][0], token: "again" }), `token ${annotation}: field "instance_token": annotated twice in sample ${String(whole.tables["sample_annotation"]?.[0]?.["sample_token"])}`],
     ["a dangling pose", put("sample_data", "ego_pose_token", "nobody", lidar), `sample_data.json: token ${lidar}: field "ego_pose_token": dangling, expected a token of ego_pose.json, got "nobody"`],
     ["a dangling mount", put("sample_data", "calibrated_sensor_token", "nobody", lidar), `sample_data.json: token ${lidar}: field "calibrated_sensor_token": dangling, expected a token of calibrated_sensor.json`],
     ["a dangling sensor", put("calibrated_sensor", "sensor_token", "nobody"), `calibrated_sensor.json: token ${id("LIDAR_TOP")}: field "sensor_token": dangling`],
@@ -71,6 +75,10 @@ describe("readNuScenes names table, token and field of what is wrong:", () => {
     expect(await failure(nothing, bytes('{"token": "a"}'))).toBe(`nuScenes: set/v1.0-mini/log.json: entry 0: unexpected "{", ${end}`);
     expect(await failure(nothing, bytes('[{"token": nope}]'))).toMatch(/log.json: entry 0: no JSON \(.*\), expected a JSON array of objects/);
     expect(await failure(nothing, bytes(""))).toContain("entry 0: the file ends");
+    expect(await failure(nothing, bytes('[{"token": "a", "location": "x"} {"token": "b", "location": "x"}]'))).toContain('entry 1: unexpected "{"');
+    expect(await failure(nothing, bytes('[{"token": "a", "location": "x"},]'))).toContain('entry 1: unexpected "]"');
+    expect(await failure(nothing, bytes("[,]"))).toContain('entry 0: unexpected ","');
+    expect(await failure(nothing, bytes("[]\n]"))).toContain('entry 0: unexpected "]"');
   });
 
   it("map layers and CAN bus messages", async () => {
@@ -81,6 +89,7 @@ describe("readNuScenes names table, token and field of what is wrong:", () => {
     expect(await failure(map((layers) => Object.assign(layers["node"]?.[0] ?? {}, { x: "1" })))).toContain(`layer "node": token ${String(first("node")["token"])}: field "x": `);
     expect(await failure(map((layers) => Object.assign(layers["lane"]?.[0] ?? {}, { polygon_token: "nobody" })))).toContain(`layer "lane": token ${String(first("lane")["token"])}: field "polygon_token": dangling, expected a token of layer "polygon", got "nobody"`);
     expect(await failure(map((layers) => Object.assign(layers["line"]?.[0] ?? {}, { node_tokens: ["nobody"] })))).toContain(`layer "line": token ${String(first("line")["token"])}: field "node_tokens": dangling, expected a token of layer "node"`);
+    expect(await failure(map((layers) => Object.assign(layers, { version: "1.2" })))).toContain(`${location}: field "version": outdated, expected 1.3 or newer, got "1.2"`);
     const pose = "can_bus/town-000002_pose.json";
     expect(await failure((set) => Object.assign((set.documents[pose] as object[])[3] ?? {}, { accel: [1, 2] }))).toContain(`nuScenes: set/${pose}: message 3: field "accel": `);
     expect(await failure(nothing, (files) => files.set(pose, new TextEncoder().encode("[1,")))).toContain(`nuScenes: set/${pose}: no JSON, expected a whole file, got 3 bytes`);
@@ -92,7 +101,7 @@ describe("parseArray", () => {
     const objects = fc.array(fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue()), { maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(objects, fc.integer({ min: 0, max: 2 }), fc.integer({ min: 1, max: 9 }), async (list, indent, size) => {
-        const bytes = new TextEncoder().encode(` ${JSON.stringify(list, null, indent)}\n`);
+        const bytes = new TextEncoder().encode(`\ufeff ${JSON.stringify(list, null, indent).replaceAll("\n", "\r\n")}\r\n`);
         const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
         const found: unknown[] = [];
         // eslint-disable-next-line @typescript-eslint/require-await -- an async iterable of what is there already

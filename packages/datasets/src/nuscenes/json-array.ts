@@ -2,6 +2,8 @@ import { DatasetError } from "../errors.js";
 
 const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_BRACE, CLOSE_BRACE] = [...'"\\,[]{}'].map((c) => c.charCodeAt(0)) as [number, number, number, number, number, number, number];
 
+const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
+
 /**
  * Parses a JSON array of objects object by object, as its bytes arrive. nuScenes' tables need this: the sample_data table
  * of the full set has more characters than a JavaScript string can hold.
@@ -14,6 +16,8 @@ export async function parseArray(chunks: AsyncIterable<Uint8Array>, where: strin
   let count = 0;
   let depth = 0;
   let [inString, escaped, finished] = [false, false, false];
+  // Whether an entry may begin, and whether the array may end or go on behind a comma.
+  let [mayBegin, mayEnd, begun] = [true, true, false];
   let carried: Uint8Array[] = [];
   const damaged = (what: string): DatasetError =>
     new DatasetError(`${where}: entry ${count}: ${what}, expected a JSON array of objects. The file is damaged or cut off: copy it again.`);
@@ -41,13 +45,16 @@ export async function parseArray(chunks: AsyncIterable<Uint8Array>, where: strin
           throw damaged(`no JSON (${cause.message})`);
         }
         count++;
+        [mayBegin, mayEnd] = [false, true];
         continue;
       }
-      if (byte <= 32) continue;
-      if (depth === 0 && byte === OPEN && !finished) depth = 1;
-      else if (depth === 1 && byte === OPEN_BRACE) [depth, start] = [2, i];
-      else if (depth === 1 && byte === CLOSE) [depth, finished] = [0, true];
-      else if (depth !== 1 || byte !== COMMA) throw damaged(`unexpected "${String.fromCharCode(byte)}"`);
+      // White space, and the mark that some editors put in front.
+      if (byte <= 32 || (!begun && BYTE_ORDER_MARK.includes(byte))) continue;
+      if (depth === 0 && byte === OPEN && !finished) [depth, begun] = [1, true];
+      else if (depth === 1 && byte === OPEN_BRACE && mayBegin) [depth, start] = [2, i];
+      else if (depth === 1 && byte === CLOSE && mayEnd) [depth, finished] = [0, true];
+      else if (depth === 1 && byte === COMMA && !mayBegin) [mayBegin, mayEnd] = [true, false];
+      else throw damaged(`unexpected "${String.fromCharCode(byte)}"`);
     }
     if (depth >= 2) carried.push(chunk.slice(start));
   }

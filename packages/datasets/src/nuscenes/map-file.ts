@@ -14,8 +14,12 @@ const arc = z.object({
   segment_length: z.array(z.number()).length(3),
 });
 
+/** Version of the oldest map files the devkit, too, reads. */
+const OLDEST = 1.3;
+
 /** Layers that are read of a map file; others are ignored. */
 const MapFile = z.object({
+  version: z.string().optional(),
   node: z.array(z.object({ token, x: z.number(), y: z.number() })),
   line: z.array(z.object({ token, node_tokens: z.array(token) })),
   polygon: z.array(z.object({ token, exterior_node_tokens: z.array(token), holes: z.array(z.object({ node_tokens: z.array(token) })) })),
@@ -78,6 +82,10 @@ export async function readLocationMap(files: DatasetFiles, location: string): Pr
     const record = (json as Record<PropertyKey, Record<PropertyKey, { token?: unknown }> | undefined>)[layer]?.[index ?? ""];
     const id = typeof record?.token === "string" ? record.token : String(index ?? "(all)");
     throw new DatasetError(`${where}: layer "${String(layer)}": token ${id}: field "${field.join(".")}": ${issue?.message ?? "wrong"}. Get the map expansion (1.3) again.`);
+  }
+  const { version } = parsed.data;
+  if (version !== undefined && Number(version) < OLDEST) {
+    throw new DatasetError(`${where}: field "version": outdated, expected ${OLDEST} or newer, got "${version}". Get the map expansion (1.3): lanes and lines changed since.`);
   }
   return resolve(parsed.data, where);
 }

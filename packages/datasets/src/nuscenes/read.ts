@@ -68,44 +68,52 @@ export async function readNuScenes(files: DatasetFiles, version: string, options
     instance: await readTable(files, version, "instance"),
     category: await readTable(files, version, "category"),
   };
-  const data: NuScenesData = { files, tables, dataOf: groupBy(sample_data.records()), annotationsOf: groupBy(tables.sample_annotation.records()) };
+  const bySample = ({ sample_token }: { readonly sample_token: string }): string => sample_token;
+  const data: NuScenesData = { files, tables, dataOf: groupBy(sample_data.records(), bySample), annotationsOf: groupBy(tables.sample_annotation.records(), bySample) };
+  const samplesByScene = groupBy(sample.records(), ({ scene_token }) => scene_token);
   const maps = new Map<string, LocationMap>();
   const scenes: Scene[] = [];
   for (const record of [...scene.records()].filter(({ name }) => only.has(name)).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const { location } = tables.log.get(record.log_token, { table: scene, token: record.token, field: "log_token" });
     const map = maps.get(location) ?? (await readLocationMap(files, location));
     maps.set(location, map);
-    const samples = samplesOf(tables, record);
+    const samples = samplesOf(tables, record, samplesByScene.get(record.token) ?? []);
     const status = await readCanBus(files, record.name, samples.map(({ timestamp }) => timestamp));
     scenes.push(buildScene(data, record.name, samples, { location, map, status }));
   }
   return scenes;
 }
 
-function groupBy<R extends { readonly sample_token: string }>(records: Iterable<R>): ReadonlyMap<string, R[]> {
+function groupBy<R>(records: Iterable<R>, keyOf: (record: R) => string): ReadonlyMap<string, R[]> {
   const groups = new Map<string, R[]>();
   for (const record of records) {
-    const group = groups.get(record.sample_token);
-    if (group === undefined) groups.set(record.sample_token, [record]);
+    const key = keyOf(record);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [record]);
     else group.push(record);
   }
   return groups;
 }
 
-/** The keyframes of a scene, along the links. */
-function samplesOf({ scene, sample }: Tables, { token, first_sample_token }: TableRecord<"scene">): Sample[] {
-  const samples = [sample.get(first_sample_token, { table: scene, token, field: "first_sample_token" })];
-  const met = new Set(samples.map((first) => first.token));
-  for (let at = samples[0]; at !== undefined && at.next !== ""; ) {
-    const next = sample.get(at.next, { table: sample, token: at.token, field: "next" });
-    if (met.has(next.token) || next.timestamp <= at.timestamp) {
-      throw new DatasetError(`${sample.where}: token ${at.token}: field "next": goes back, expected a later sample, got "${next.token}" at ${next.timestamp}. Get the table again.`);
+/** The keyframes of a scene, along the links. @param all its samples @throws DatasetError where the links leave some out */
+function samplesOf({ scene, sample }: Tables, { token, first_sample_token }: TableRecord<"scene">, all: readonly Sample[]): Sample[] {
+  let at = sample.get(first_sample_token, { table: scene, token, field: "first_sample_token" });
+  let [from, field]: [where: string, field: string] = [`${scene.where}: token ${token}`, "first_sample_token"];
+  const samples: Sample[] = [];
+  for (;;) {
+    if (at.scene_token !== token) throw new DatasetError(`${from}: field "${field}": leads elsewhere, expected a sample of scene ${token}, got "${at.token}" of scene ${at.scene_token}. Get the tables again.`);
+    const before = samples.at(-1);
+    if (before !== undefined && at.timestamp <= before.timestamp) {
+      throw new DatasetError(`${from}: field "${field}": goes back, expected a later sample, got "${at.token}" at ${at.timestamp}. Get the table again.`);
     }
-    met.add(next.token);
-    samples.push(next);
-    at = next;
+    samples.push(at);
+    [from, field] = [`${sample.where}: token ${at.token}`, "next"];
+    if (at.next === "") break;
+    at = sample.get(at.next, { table: sample, token: at.token, field });
   }
-  return samples;
+  if (samples.length === all.length) return samples;
+  const left = all.find((other) => !samples.includes(other));
+  throw new DatasetError(`${from}: field "${field}": the scene's samples end here, expected all ${all.length} of scene ${token}, got ${samples.length}, without "${left?.token ?? ""}". Get the table again.`);
 }
 
 function buildScene(

@@ -1,3 +1,4 @@
+import { DatasetError } from "../errors.js";
 import { quaternionYaw } from "../geometry/rigid.js";
 import type { Track } from "../schema.js";
 import { detectionClass } from "./categories.js";
@@ -20,7 +21,7 @@ export interface CategoryTables {
  * @param annotations of each frame
  * @param timestamps [F] s
  * @returns one track an instance of the ten classes, in the order of first appearance
- * @throws DatasetError for an annotation of an unknown instance or category
+ * @throws DatasetError for an annotation of an unknown instance or category, and for two of one instance at a time
  */
 export function readAgents(tables: CategoryTables, annotations: readonly (readonly Annotation[])[], timestamps: Float64Array): Track[] {
   const instances = new Map<string, { frame: number; annotation: Annotation }[]>();
@@ -28,7 +29,8 @@ export function readAgents(tables: CategoryTables, annotations: readonly (readon
     for (const annotation of list) {
       const of = instances.get(annotation.instance_token);
       if (of === undefined) instances.set(annotation.instance_token, [{ frame, annotation }]);
-      else of.push({ frame, annotation });
+      else if (of.at(-1)?.frame !== frame) of.push({ frame, annotation });
+      else throw new DatasetError(`${tables.sample_annotation.where}: token ${annotation.token}: field "instance_token": annotated twice in sample ${annotation.sample_token}, expected one box of instance ${annotation.instance_token}, got another in ${of.at(-1)?.annotation.token ?? ""}. Get the table again, or remove one.`);
     }
   });
   return [...instances].flatMap(([id, seen]): Track[] => {
