@@ -105,25 +105,39 @@ export function decodeRawSafetensors(file: Uint8Array, where: string): RawStateF
   const header = parseHeader(new TextDecoder().decode(file.subarray(8, 8 + headerBytes)), fail);
   const data = file.subarray(8 + headerBytes);
   const tensors = new Map<string, RawTensor>();
+  const spans: { name: string; begin: number; end: number }[] = [];
   let metadata: Readonly<Record<string, string>> = {};
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
-      metadata = value as Readonly<Record<string, string>>;
+      if (!isStrings(value)) throw fail(`the metadata is described wrongly, expected an object of strings, got ${JSON.stringify(value)}.`);
+      metadata = value;
       continue;
     }
     const { dtype, shape, data_offsets: offsets } = (value ?? {}) as { [Key in keyof Entry]?: unknown };
     const [begin, end] = isExtents(offsets) ? offsets : [];
-    if (typeof dtype !== "string" || !isExtents(shape) || begin === undefined || end === undefined || begin > end) {
+    if (typeof dtype !== "string" || !isExtents(shape) || !isExtents(offsets) || offsets.length !== 2 || begin === undefined || end === undefined || begin > end) {
       throw fail(`tensor "${name}" is described wrongly, expected dtype, shape and data_offsets, got ${JSON.stringify(value)}.`);
     }
     if (end > data.byteLength) throw fail(`tensor "${name}" is truncated, expected data up to byte ${end}, got ${data.byteLength}.`);
     tensors.set(name, { dtype, shape, bytes: data.subarray(begin, end) });
+    spans.push({ name, begin, end });
   }
+  // The format has no holes and nothing twice: where the header was damaged, this is where it shows.
+  let reached = 0;
+  for (const { name, begin, end } of spans.sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== reached) throw fail(`tensor "${name}" does not begin where the one before ends, expected byte ${reached}, got ${begin}.`);
+    reached = end;
+  }
+  if (reached !== data.byteLength) throw fail(`there is more data than tensors, expected ${reached} bytes behind the header, got ${data.byteLength}.`);
   return { tensors, metadata };
 }
 
 function failing(where: string): (what: string) => StateError {
   return (what) => new StateError(`${where}: ${what} Use an undamaged copy or an earlier checkpoint.`);
+}
+
+function isStrings(value: unknown): value is Record<string, string> {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && Object.values(value).every((text) => typeof text === "string");
 }
 
 function isExtents(value: unknown): value is number[] {

@@ -55,9 +55,9 @@ export function decodeNpz(file: Uint8Array, where: string): NumpyArchive {
 }
 
 /**
- * Reads one `.npy` file (format 1 to 3, C order, little endian).
+ * Reads one `.npy` file (format 1 to 3, little endian).
  * @param where what to call it in messages
- * @throws CheckpointError when it is not one, is truncated, or holds a type or order that is not read here
+ * @throws CheckpointError when it is not one, is truncated, or holds a type that is not read here
  */
 export function decodeNpy(file: Uint8Array, where: string): NumpyArray {
   const magic = String.fromCharCode(...file.subarray(0, 6));
@@ -70,8 +70,9 @@ export function decodeNpy(file: Uint8Array, where: string): NumpyArray {
   const type = /'descr':\s*'([^']+)'/.exec(header)?.[1] ?? "";
   const extents = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
   const read = elements[type];
-  if (read === undefined || extents === undefined || !/'fortran_order':\s*False/.test(header)) {
-    throw new CheckpointError(`${where}: this array is not read, expected C order and one of ${Object.keys(elements).join(" ")}, got ${header.trim()}. Convert it with numpy first.`);
+  const order = /'fortran_order':\s*(False|True)/.exec(header)?.[1];
+  if (read === undefined || extents === undefined || order === undefined) {
+    throw new CheckpointError(`${where}: this array is not read, expected one of ${Object.keys(elements).join(" ")}, got ${header.trim()}. Convert it with numpy first.`);
   }
   const shape = extents.split(",").filter((part) => part.trim() !== "").map(Number);
   const size = shape.reduce((product, extent) => product * extent, 1);
@@ -79,5 +80,20 @@ export function decodeNpy(file: Uint8Array, where: string): NumpyArray {
   const data = new Uint8Array(file.subarray(end));
   const bytes = Number(type.slice(2));
   if (data.length !== size * bytes) throw new CheckpointError(`${where}: wrong length, expected ${size * bytes} bytes, got ${data.length}. The file is damaged.`);
-  return { shape, integer: !type.includes("f"), values: Float64Array.from(read(data.buffer), Number) };
+  const values = Float64Array.from(read(data.buffer), Number);
+  return { shape, integer: !type.includes("f"), values: order === "True" ? toRowMajor(values, shape) : values };
+}
+
+/** Values whose first index runs fastest, in C order. */
+function toRowMajor(values: Float64Array, shape: readonly number[]): Float64Array {
+  return Float64Array.from(values, (_, row) => {
+    let [source, rest, stride] = [0, row, values.length];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const extent = shape[axis] ?? 1;
+      stride /= extent;
+      source += (rest % extent) * stride;
+      rest = Math.floor(rest / extent);
+    }
+    return values[source] ?? NaN;
+  });
 }

@@ -5,6 +5,17 @@ import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../errors.js";
 import { decodePyTorch } from "./pytorch.js";
 
+const CHECKPOINT =
+  "UEsDBBQAAAAIAAAAIQCqLuXZGgIAABQDAAAQAAAAYXJjaGl2ZS9kYXRhLnBrbHVSyXLTQBCV7Sxk2Jew76tCghPHLAECYQkBoipTKBx0oabGo3GkKlnyG41iTJWruNjYZz6IQz4MRiMDJ+Ywpdfd89" +
+  "7rbn0r92HZ3pRlWW2hGEp9lAuYhl8FKlwlkgdkRwOCKafklIeYHmDGxaypUr2OwIFJVStKmKqvEsx5Mzrni72QC5BJtoAEB72KTvJOhkMDHHZxpJATIsZRTmkzCyMVxpSSVCiCY59x3CmxAU64OGle" +
+  "StbFKU554gueEhHnHwTzXlnn9n/itNGOmOao4cwQZ12c86ZzBZ5IgfM8ztqdXpXmqNrOtBaTkvVIylnEJMGFooD4eWsEFw1vaw2XxqPvuOziiu1UvJKOreNqo9HY/qWPuRxL4VozmPfmdLJuzv6PDV" +
+  "wPtIkbLm4OccvF7cwjuRfFlKB+yBXu9GHbhrCLhWJUVZqpMEoJlSKfhk87TDK9HiFpN1QBNa8J7tr/KVciThNJ9/QmFjX3rBFMJNsVWJosYytf1U4RJLhn9FdQ/buaZaessPLRsZzyADWnNMDqmPMk" +
+  "igRXYRKn5IP0hRT+pm6BoL7g4r7CAxcPR0EOHvWxZrgU28Vjw/4FT1KFpy7WDWzi2R/3hd1/9lsyadN8+qaD53awODH9qSjEhm0HS0FhuoYXwbJTUniZm9U+X+XX67Gxsanwpo8t28y8I2QaplpM4e" +
+  "3IRGiY6t+t1RIS70aZwnsX21lW/Q1QSwMEFAAAAAAAAAAhAIU94xkGAAAABgAAABEAAABhcmNoaXZlL2J5dGVvcmRlcmxpdHRsZVBLAwQUAAAAAAAAACEAdqU/LggAAAAIAAAADgAAAGFyY2hpdmUv" +
+  "ZGF0YS8wAACAPwAAAEBQSwMEFAAAAAAAAAAhAInR4acEAAAABAAAAA4AAABhcmNoaXZlL2RhdGEvMQAAQEBQSwECFAMUAAAACAAAACEAqi7l2RoCAAAUAwAAEAAAAAAAAAAAAAAAgAEAAAAAYXJjaG" +
+  "l2ZS9kYXRhLnBrbFBLAQIUAxQAAAAAAAAAIQCFPeMZBgAAAAYAAAARAAAAAAAAAAAAAACAAUgCAABhcmNoaXZlL2J5dGVvcmRlclBLAQIUAxQAAAAAAAAAIQB2pT8uCAAAAAgAAAAOAAAAAAAAAAAA" +
+  "AACAAX0CAABhcmNoaXZlL2RhdGEvMFBLAQIUAxQAAAAAAAAAIQCJ0eGnBAAAAAQAAAAOAAAAAAAAAAAAAACAAbECAABhcmNoaXZlL2RhdGEvMVBLBQYAAAAABAAEAPUAAADhAgAAAAA=";
+
 const one = (tensor: WrittenTensor): StoredTensor | undefined => decodePyTorch(writePyTorch(new Map([["x", tensor]])), "x.pth").tensors.get("x");
 const bytesOf = (array: { readonly buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(array.buffer);
 
@@ -43,6 +54,21 @@ describe("decodePyTorch", () => {
     expect(one({ shape: [2], storage: "HalfStorage", bytes: bytesOf(Uint16Array.of(0x3c00, 0xc500)) })?.data).toEqual(Float32Array.of(1, -5));
     expect(one({ shape: [2], storage: "BFloat16Storage", bytes: bytesOf(Uint16Array.of(0x3f80, 0xc0a0)) })?.data).toEqual(Float32Array.of(1, -5));
     expect(() => one({ shape: [1], storage: "LongStorage", bytes: bytesOf(BigInt64Array.of(2n ** 40n)) })).toThrow('import: x.pth: "x": element 0 does not fit, expected a 32-bit integer, got 1099511627776.');
+  });
+
+  it("passes over what checkpoints have beside tensors, and reads tensors that are wrapped", () => {
+    // CHECKPOINT is of torch.save 2.13: {"meta": {"size": torch.Size([1, 2]), "type": torch.float32, "device": torch.device("cpu"), "seen": {1},
+    // "raw": b"\xff", "score": numpy.float64(0.3)}, "state_dict": {"w": a Parameter with an attribute, "b": a Buffer}}.
+    const file = Uint8Array.from(atob(CHECKPOINT), (character) => character.charCodeAt(0));
+    const { tensors, under } = decodePyTorch(file, "x.pth");
+    expect(under).toEqual(["state_dict"]);
+    expect([...tensors]).toEqual([["w", { shape: [2], dtype: "f32", data: Float32Array.of(1, 2) }], ["b", { shape: [1], dtype: "f32", data: Float32Array.of(3) }]]);
+    // One bit of the second tensor, which lies between its name and the next record.
+    const damaged = file.slice();
+    const three = [0, 0, 0x40, 0x40];
+    const at = damaged.findIndex((_, i) => three.every((byte, k) => damaged[i + k] === byte));
+    damaged[at] = 1;
+    expect(() => decodePyTorch(damaged, "x.pth")).toThrow(/import: x\.pth: the archive is damaged \(the content of .*data\/1 does not have its checksum\)/);
   });
 
   it("refuses what is no state dict, executes nothing, and says where", () => {

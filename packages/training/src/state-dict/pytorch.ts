@@ -50,26 +50,47 @@ class TorchTensor extends PickleObject {
   }
 }
 
-const callables: readonly string[] = ["torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"];
+const REBUILD_TENSOR = "torch._utils._rebuild_tensor_v2";
+/** Calls with a tensor as their first argument, which they wrap. */
+const wrappers: ReadonlySet<string> = new Set(["torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"]);
+/** A subclass of tensors: the call that makes the tensor, its arguments behind the class. */
+const REBUILD_SUBCLASS = "torch._tensor._rebuild_from_type_v2";
+
+/** Values that checkpoints have beside their tensors (sizes, types, scores); what stands for them is never looked at. */
+const idle: ReadonlySet<string> = new Set([
+  ...["Size", "device", "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "Tensor", "nn.parameter.Parameter", "nn.parameter.Buffer"].map((name) => `torch.${name}`),
+  ...["core", "_core"].flatMap((core) => [`numpy.${core}.multiarray.scalar`, `numpy.${core}.multiarray._reconstruct`, `numpy.${core}.numeric._frombuffer`]),
+  "numpy.dtype",
+  "numpy.ndarray",
+]);
+
+/** What stands for one of them. */
+class IdleValue extends PickleObject {}
 
 /** Tensors in dicts, and nothing else. */
 const torch: PickleDialect = {
   subject: "PyTorch",
   advice: "Only tensors and dicts are read from a state dict; this file holds other objects or asks to run code. Save the bare state dict: torch.save(checkpoint[\"state_dict\"], path), from a source you trust.",
-  global: (name) => (callables.includes(name) || Object.hasOwn(storages, storageName(name)) ? new TorchGlobal(name) : undefined),
+  global: (name) => (name === REBUILD_TENSOR || name === REBUILD_SUBCLASS || wrappers.has(name) || idle.has(name) || Object.hasOwn(storages, storageName(name)) ? new TorchGlobal(name) : undefined),
   persistent: (id) => {
     const [kind, type, key] = Array.isArray(id) ? id : [];
     return kind === "storage" && type instanceof TorchGlobal && typeof key === "string" ? new TorchStorage(storageName(type.name), key) : undefined;
   },
   reduce: (callee, args) => {
     if (!(callee instanceof TorchGlobal)) return undefined;
-    if (callee.name === "torch._utils._rebuild_parameter") return args[0] instanceof TorchTensor ? args[0] : undefined;
-    const [storage, offset, shape, strides] = args;
-    return storage instanceof TorchStorage && typeof offset === "number" && isNumbers(shape) && isNumbers(strides) ? new TorchTensor(storage, offset, shape, strides) : undefined;
+    if (idle.has(callee.name)) return new IdleValue();
+    if (wrappers.has(callee.name)) return args[0] instanceof TorchTensor ? args[0] : undefined;
+    const made = callee.name === REBUILD_SUBCLASS ? args[2] : args;
+    const isTensor = callee.name === REBUILD_TENSOR || (args[0] instanceof TorchGlobal && args[0].name === REBUILD_TENSOR);
+    return isTensor && Array.isArray(made) ? rebuild(made) : undefined;
   },
   // `_metadata` of a module's state dict: versions of its modules, which nobody needs here.
-  build: (target) => target instanceof Map,
+  build: (target) => target instanceof Map || target instanceof IdleValue,
 };
+
+function rebuild([storage, offset, shape, strides]: readonly PickleValue[]): TorchTensor | undefined {
+  return storage instanceof TorchStorage && typeof offset === "number" && isNumbers(shape) && isNumbers(strides) ? new TorchTensor(storage, offset, shape, strides) : undefined;
+}
 
 /** Tensors by name, and where in the file they were. */
 export interface TorchState {

@@ -52,6 +52,32 @@ describe("decodeStateDict", () => {
     expect(() => one("F32", [2 ** 40], new Uint8Array(8))).toThrow("no such tensor can be");
   });
 
+  it("reads numpy arrays of either order", () => {
+    const columns = npy("<f4", [2, 3], Float32Array.of(1, 4, 2, 5, 3, 6));
+    const text = new TextDecoder("latin1").decode(columns.subarray(10, 128)).replace("False", "True ");
+    columns.set(Uint8Array.from(text, (character) => character.charCodeAt(0)), 10);
+    expect(decodeStateDict(zipSync({ "x.npy": columns }), "x.npz").tensors.get("x")?.data).toEqual(Float32Array.of(1, 2, 3, 4, 5, 6));
+  });
+
+  it("refuses safetensors whose tensors overlap, leave holes or have other sizes than they say", () => {
+    const file = (header: unknown, bytes: number): Uint8Array => {
+      const text = new TextEncoder().encode(JSON.stringify(header));
+      const whole = new Uint8Array(8 + text.length + bytes);
+      new DataView(whole.buffer).setBigUint64(0, BigInt(text.length), true);
+      whole.set(text, 8);
+      return whole;
+    };
+    const tensor = (begin: number, end: number, shape = [(end - begin) / 4]) => ({ dtype: "F32", shape, data_offsets: [begin, end] });
+    const reading = (header: unknown, bytes: number) => () => decodeStateDict(file(header, bytes), "x.safetensors");
+    expect(reading({ a: tensor(0, 8), b: tensor(8, 12) }, 12)).not.toThrow();
+    expect(reading({ a: tensor(0, 8), b: tensor(4, 12) }, 12)).toThrow('import: x.safetensors: tensor "b" does not begin where the one before ends, expected byte 8, got 4.');
+    expect(reading({ a: tensor(0, 8), b: tensor(12, 16) }, 16)).toThrow('tensor "b" does not begin where the one before ends, expected byte 8, got 12.');
+    expect(reading({ a: tensor(0, 8) }, 12)).toThrow("there is more data than tensors, expected 8 bytes behind the header, got 12.");
+    expect(reading({ a: tensor(0, 8, [1]) }, 8)).toThrow('"a" has more data than its shape, expected 4 bytes for F32 [1], got 8.');
+    expect(reading({ a: { ...tensor(0, 8), data_offsets: [0, 8, 9] } }, 8)).toThrow('tensor "a" is described wrongly');
+    for (const metadata of [null, ["a"], { a: 1 }, "a"]) expect(reading({ __metadata__: metadata, a: tensor(0, 8) }, 8)).toThrow("the metadata is described wrongly, expected an object of strings, got");
+  });
+
   it("refuses every truncation and what is no state dict with one clear error", () => {
     const files = [pth(), encodeSafetensors(state), npz()];
     fc.assert(

@@ -43,6 +43,8 @@ function safetensors(file: Uint8Array, where: string): Pick<StateDict, "tensors"
     const read = [...tensors].map(([name, { dtype, shape, bytes }]): [string, StoredTensor] => {
       const type = types[dtype];
       if (type === undefined) throw new CheckpointError(`import: ${where}: "${name}" has elements of type ${dtype}, expected ${Object.keys(types).join(", ")}. Convert it first.`);
+      const wanted = shape.reduce((a, b) => a * b, type.bytes);
+      if (bytes.byteLength > wanted) throw new CheckpointError(`import: ${where}: "${name}" has more data than its shape, expected ${wanted} bytes for ${dtype} [${shape.join(", ")}], got ${bytes.byteLength}. The file is damaged.`);
       return [name, readElements(type, bytes, { shape }, `import: ${where}: "${name}"`)];
     });
     return { tensors: new Map(read), metadata };

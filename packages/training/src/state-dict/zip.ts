@@ -1,5 +1,6 @@
 import { unzipSync } from "fflate";
 import { CheckpointError } from "../errors.js";
+import { checksumsOf, crc32 } from "./zip-checksums.js";
 
 /** A zip archive in memory. */
 export interface ZipArchive {
@@ -23,8 +24,10 @@ export function openZip(file: Uint8Array, where: string, what: string, expected:
   if (!isZip(file)) throw new CheckpointError(`${where}: not ${what}, expected ${expected}`);
   const damaged = (cause: unknown): CheckpointError => new CheckpointError(`${where}: the archive is damaged (${cause instanceof Error ? cause.message : String(cause)}). Copy or download it again.`);
   const names: string[] = [];
+  let checksums: readonly number[] = [];
   try {
     unzipSync(file, { filter: ({ name }) => (names.push(name), false) });
+    checksums = checksumsOf(file, names.length);
   } catch (cause) {
     throw damaged(cause);
   }
@@ -38,6 +41,8 @@ export function openZip(file: Uint8Array, where: string, what: string, expected:
         throw damaged(cause);
       }
       if (content === undefined) throw damaged(`no file ${name}`);
+      // Of several files of one name the last is read.
+      if (crc32(content) !== checksums[names.lastIndexOf(name)]) throw damaged(`the content of ${name} does not have its checksum`);
       return content;
     },
   };
