@@ -30,7 +30,9 @@ function tileFor(shape: AttentionShape, side: "queries" | "keys", target: Kernel
   const [own, other] = side === "queries" ? [shape.queries, shape.keys] : [shape.keys, shape.queries];
   const additive = shape.additive !== "none";
   const { batch, heads, queries, keys, dim, valueDim } = shape;
-  if (2 * batch * heads * queries * keys * (dim + valueDim) < smallAttention) return { own: 1, other: 8 };
+  // Few keys make a small kernel whatever the tile, and blocks of eight would be half empty.
+  const few = other <= 4 && side === "queries";
+  if (!few && 2 * batch * heads * queries * keys * (dim + valueDim) < smallAttention) return { own: 1, other: 8 };
   const padded = (size: number): number => Math.ceil(other / size) * size;
   // An additive mask is loaded pair by pair, unrolled: a small block keeps the kernel small.
   const long = additive ? 8 : padded(16) < 0.95 * padded(24) ? 16 : 24;

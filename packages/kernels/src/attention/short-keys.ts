@@ -81,7 +81,7 @@ ${stayWgsl(shape, tile, (c) => `(bh * params.queries + query${c}) * params.keys`
 ${pairEach((r, c) => `let p${r}_${c} = select(exp2(s${r}_${c} - log_sum${c}), 0.0, s${r}_${c} < ${hiddenBelow} || !(${exists(c)})); let w${r}_${c} = ${keptFactor(shape, r, c)}p${r}_${c};`)}
 ${ownEach((c) => `var mean${c} = 0.0; ${otherEach((r) => `mean${c} = fma(w${r}_${c}, t${r}_${c}, mean${c});`)}`)}
 ${pairEach((r, c) => `let g${r}_${c} = params.scale * fma(w${r}_${c}, t${r}_${c}, -p${r}_${c} * mean${c});`)}
-${tile.weightedSum({ buffer: "dq", at: "q_at", exists, continued: "false" }, "g", { buffer: "k", at: "k_at" }, widths.score)}
+${tile.weightedSum({ buffer: "dq", at: "q_at", exists, continued: undefined }, "g", { buffer: "k", at: "k_at" }, widths.score)}
 ${keySums("dv", share, "dout_scalar", "params.value_dim")}
 ${keySums("dk", "g", "q_scalar", "params.dim")}
   }

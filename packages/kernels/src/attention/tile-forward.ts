@@ -7,7 +7,9 @@ import { elementOf, keptFactor, keyPenalty, stayWgsl, tileName, tileOf, type Til
 
 /** Forward kernel for CPU drivers: queries in the lanes, a block of keys at a time, one rescaling per block. */
 export function tileForward(shape: AttentionShape, size: TileSize, target: KernelTarget): Kernel {
-  const { batch, queries, heads, dim, valueDim, additive, dropout } = shape;
+  const { batch, queries, keys, heads, dim, valueDim, additive, dropout } = shape;
+  // One block holds all keys: there is nothing to continue, and drivers that mask lanes instead of jumping skip no load.
+  const once = keys <= size.other;
   const bindings = forwardBindings(shape);
   const uniforms = attentionUniforms(shape);
   const tile = tileOf(size, target);
@@ -36,7 +38,7 @@ ${ownEach((c) => `
   var highest${c} = ${lowestScore};
   var total${c} = 0.0;`)}
   let key_end = max(params.keys, 1u);
-  for (var j0 = 0u; j0 < key_end; j0 += ${R}u) {
+  ${once ? "{ let j0 = 0u;" : `for (var j0 = 0u; j0 < key_end; j0 += ${R}u) {`}
 ${groupEach((g) => `
     let j_${g} = j0 + OTHER;
     let key_row${g} = b * params.keys + min(j_${g}, key_end - 1u);
@@ -57,13 +59,13 @@ ${otherEach((r) => `    let p${r}_${c} = select(exp2(s${r}_${c} - top${c}), 0.0,
     let last${c} = select(1.0, select(0.0, 1.0 / max(total${c}, 0.5), total${c} > 0.5), j0 + ${R}u >= params.keys);`)}
 ${stayWgsl(shape, tile, (c) => `(bh * params.queries + query${c}) * params.keys + j0`, "1u")}
 ${dropout > 0 ? pairEach((r, c) => `let w${r}_${c} = ${keptFactor(shape, r, c)}p${r}_${c};`) : ""}
-${tile.weightedSum({ buffer: "out", at: "o_at", exists: (c) => `i${c} < params.queries`, continued: "j0 > 0u" }, share, { buffer: "v", at: "v_at" }, widths.value, { before: "shrink", after: "last" })}
+${tile.weightedSum({ buffer: "out", at: "o_at", exists: (c) => `i${c} < params.queries`, continued: once ? undefined : "j0 > 0u" }, share, { buffer: "v", at: "v_at" }, widths.value, { before: "shrink", after: "last" })}
   }
 ${ownEach((c) => `if (i${c} < params.queries) { logSumExp[bh * params.queries + i${c}] = select(0.0, ${ln2} * (highest${c} + log2(max(total${c}, 0.5))), total${c} > 0.5); }`)}
 }
 `;
   return {
-    name: `attention.forward.${tileName(size)}${variantName(shape)}`,
+    name: `attention.forward.${tileName(size)}${once ? ".once" : ""}${variantName(shape)}`,
     wgsl,
     bindings,
     uniforms,

@@ -40,10 +40,10 @@ export interface Side {
   readonly at: string;
 }
 
-/** Which own rows exist, and when there is a sum to continue. */
+/** Which own rows exist, and when there is a sum to continue; undefined: never. */
 export interface Guarded {
   readonly exists: (c: number) => string;
-  readonly continued: string;
+  readonly continued: string | undefined;
 }
 
 /** Length of rows: the uniform that holds it, and the width of a load. */
@@ -124,7 +124,7 @@ ${steps(lane, (x, r, e) => ownEach((c) => `${sum}${r}_${c} = fma(a${c}${x}, ${e}
     weightedSum: (own, weight, other, { loads, lane }, factors) => `for (var l = 0u; l < ${loads}; l += 1u) {
 ${otherLoads(other)}
 ${ownEach((c) => `var a${c} = ${zero(lane)};`)}
-if (${own.continued}) { ${ownEach((c) => `a${c} = ${factors ? `${factors.before}${c} * ` : ""}${own.buffer}[${own.at}${c} + l];`)} }
+${own.continued === undefined ? "" : `if (${own.continued}) { ${ownEach((c) => `a${c} = ${factors ? `${factors.before}${c} * ` : ""}${own.buffer}[${own.at}${c} + l];`)} }`}
 ${steps(lane, (x, r, e) => ownEach((c) => `a${c}${x} = fma(${weight}${r}_${c}, ${e}, a${c}${x});`))}
 ${ownEach((c) => `if (${own.exists(c)}) { ${own.buffer}[${own.at}${c} + l] = a${c}${factors ? ` * ${factors.after}${c}` : ""}; }`)}
 }`,
