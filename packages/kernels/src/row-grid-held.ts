@@ -89,9 +89,14 @@ function numbered(text: string, names: readonly string[], chunk: number): string
   return text.replace(new RegExp(`(?<![.\\w])(${names.join("|")})\\b`, "g"), (name) => `${name}${chunk}`);
 }
 
-/** Rows a subgroup takes in turn: on CPU drivers enough to pay for its workgroup, few enough to balance cores. */
+/** Subgroups in a workgroup. */
+const mostTeams = 8;
+/** Workgroups that keep the cores of a CPU about equally busy. */
+const workgroupsWanted = 12;
+
+/** Rows a subgroup takes in turn: on CPU drivers enough to pay for its workgroup and for what all rows share, few enough to balance cores. */
 function rowsInTurn(rows: number, target: KernelTarget): number {
-  return target.class === "software" ? Math.max(1, Math.min(8, Math.floor(rows / 128))) : 1;
+  return target.class === "software" ? Math.max(1, Math.min(16, Math.ceil(rows / (mostTeams * workgroupsWanted)))) : 1;
 }
 
 /**
@@ -109,7 +114,7 @@ export function heldRows(rows: number, width: number, target: KernelTarget, lane
   if (!whole && chunks > mostGuarded) return undefined;
   // Chunks that every row of this pipeline fills need no bounds.
   const sure = whole ? chunks : (chunkCounts[chunkCounts.indexOf(chunks) - 1] ?? 0);
-  const teams = Math.max(1, Math.min(8, Math.floor(target.limits.maxComputeInvocationsPerWorkgroup / size)));
+  const teams = Math.max(1, Math.min(mostTeams, Math.floor(target.limits.maxComputeInvocationsPerWorkgroup / size)));
   const uniforms: UniformField[] = [
     { name: "rows", type: "u32", value: rows },
     { name: "width", type: "u32", value: lanes },
@@ -157,7 +162,7 @@ export function heldRows(rows: number, width: number, target: KernelTarget, lane
         store: (step) => `if (live) {\n    ${guarded(step)}\n    }`,
       });
       const indices = numbers.map((chunk) => `let i${chunk} = ${chunk < sure ? `lane + ${chunk * size}u` : `min(lane + ${chunk * size}u, params.width - 1u)`};`).join("\n  ");
-      return `${reductionsOf(text, lane)}
+      return `${reductionsOf(text, lane, target)}
 @compute @workgroup_size(${teams * size})
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32, @builtin(subgroup_invocation_id) lane: u32) {
   let team = subgroupBroadcastFirst(local / ${size}u);
@@ -178,10 +183,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   };
 }
 
-function reductionsOf(text: string, lane: Lane): string {
-  const fold = (combine: (a: string, b: string) => string): string => (lane === "f32" ? "v" : combine(combine("v.x", "v.y"), combine("v.z", "v.w")));
-  const sum = `fn row_sum(v: ${lane}) -> f32 { return subgroupAdd(${fold((a, b) => `(${a} + ${b})`)}); }\n`;
-  const max = `fn row_max(v: ${lane}) -> f32 { return subgroupMax(${fold((a, b) => `max(${a}, ${b})`)}); }\n`;
+/**
+ * Sum and maximum over a subgroup. CPU drivers walk through all lanes for `subgroupAdd`, while an exchange of lanes is one instruction:
+ * there lanes meet in pairs, then pairs of pairs, and all of them end with the same bits.
+ */
+function reductionsOf(text: string, lane: Lane, { class: kind, subgroupSize }: KernelTarget): string {
+  const reduction = (name: string, builtin: string, combine: (a: string, b: string) => string): string => {
+    const own = lane === "f32" ? "v" : combine(combine("v.x", "v.y"), combine("v.z", "v.w"));
+    if (kind !== "software") return `fn ${name}(v: ${lane}) -> f32 { return ${builtin}(${own}); }\n`;
+    const steps = Array.from({ length: Math.log2(subgroupSize) }, (_, step) => `value = ${combine("value", `subgroupShuffleXor(value, ${2 ** step}u)`)};`);
+    return `fn ${name}(v: ${lane}) -> f32 { var value = ${own}; ${steps.join(" ")} return value; }\n`;
+  };
+  const sum = reduction("row_sum", "subgroupAdd", (a, b) => `(${a} + ${b})`);
+  const max = reduction("row_max", "subgroupMax", (a, b) => `max(${a}, ${b})`);
   return (text.includes("row_sum(") ? sum : "") + (text.includes("row_max(") ? max : "");
 }
 
