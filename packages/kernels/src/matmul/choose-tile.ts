@@ -2,8 +2,8 @@ import type { RegisterTile } from "./register-tile.js";
 import type { MatmulShape } from "./shape.js";
 import type { StridedTile } from "./strided-tile.js";
 
-/** Tiles worth compiling: rows, columns. Taller ones gain little and compile for seconds; the tuner tries one. */
-const tiles: readonly (readonly [number, 1 | 2 | 4])[] = [[16, 4], [8, 4], [4, 4], [2, 4], [1, 4], [16, 2], [8, 2], [16, 1], [8, 1]];
+/** Tiles worth compiling: rows, columns. Still taller ones spill more than they save loads. */
+const tiles: readonly (readonly [number, 1 | 2 | 4])[] = [[24, 4], [16, 4], [8, 4], [4, 4], [2, 4], [1, 4], [16, 2], [8, 2], [16, 1], [8, 1]];
 
 /** Cycles per vector of lanes on a CPU driver, fitted to llvmpipe: a load costs as much as a dozen multiplications. */
 const cycles = { load: 14, multiply: 1, spread: 1.5, tile: 300 } as const;
@@ -13,6 +13,9 @@ const enoughTiles = 4;
 
 /** Floating point operations below which a product takes less than its shader's compiler gains: such products share a shader. */
 const smallProduct = 3e6;
+
+/** Floating point operations from which the tallest tile pays for itself: a tenth less time, a third more to compile. */
+const largeProduct = 3e7;
 
 /** The tile of a product that is too small for a shader of its own; undefined for others. */
 export function smallTile({ batch, m, n, k }: MatmulShape, subgroup: number): StridedTile | undefined {
@@ -25,10 +28,10 @@ export function smallTile({ batch, m, n, k }: MatmulShape, subgroup: number): St
  * @param subgroup lanes of a subgroup, 0 without subgroup operations
  */
 export function chooseTile(shape: MatmulShape, subgroup: number): RegisterTile {
-  const { m, n, k } = shape;
+  const { batch, m, n, k } = shape;
   const lanes = subgroup > 0 ? subgroup : 8;
   // Without subgroups every row of a block is a load of its own, and a text of its own to compile.
-  const tallest = subgroup > 0 ? 16 : 8;
+  const tallest = subgroup === 0 ? 8 : 2 * batch * m * n * k < largeProduct ? 16 : 24;
   let best: RegisterTile = { rows: 8, columns: 4, subgroup, laneAxis: "n" };
   let least = Number.POSITIVE_INFINITY;
   for (const laneAxis of ["n", "m"] as const) {
@@ -39,7 +42,7 @@ export function chooseTile(shape: MatmulShape, subgroup: number): RegisterTile {
       const spread = subgroup > 0 ? 4 * rows * cycles.spread : 0;
       const block = (rowLoads + 4 * columns) * cycles.load + 4 * rows * columns * cycles.multiply + spread;
       const stores = rows * columns * cycles.load * (laneAxis === "n" ? 1 : 2);
-      const count = shape.batch * Math.ceil(rowsAlong / rows) * Math.ceil(lanesAlong / (lanes * columns));
+      const count = batch * Math.ceil(rowsAlong / rows) * Math.ceil(lanesAlong / (lanes * columns));
       const time = Math.max(count, enoughTiles) * ((block * k) / 4 + stores + cycles.tile) * (laneAxis === "n" ? 1 : 1.1);
       if (time < least) {
         least = time;

@@ -176,7 +176,7 @@ describe("matmul rules", () => {
       const { rows, columns, laneAxis } = chooseTile(matmulShape({ m, n, k: 2048 }), 8);
       return `${rows}x${columns}${laneAxis}`;
     };
-    expect([tile(1344, 512), tile(168, 512), tile(4000, 3), tile(8, 256), tile(1, 2048)]).toEqual(["16x4n", "16x4n", "4x4m", "8x4n", "1x4n"]);
+    expect([tile(1344, 512), tile(168, 512), tile(64, 256), tile(4000, 3), tile(8, 256), tile(1, 2048)]).toEqual(["24x4n", "24x4n", "16x4n", "4x4m", "8x4n", "1x4n"]);
     const software = { ...portableTarget, class: "software", subgroupSize: 8 } as const;
     const small = ([[8, 64], [200, 2], [64, 3], [1, 1]] as const).map(([m, n]) => matmulPlan({ m, n, k: 64, epilogue: { activation: m === 8 ? "relu" : "none" } }, software).kernels[0]?.kernel.wgsl);
     expect(new Set(small).size).toBe(1);
