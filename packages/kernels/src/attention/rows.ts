@@ -89,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let b = index / (params.heads * params.queries);
   let row = (b * params.heads + h) * params.queries + i;
   ${widthsOf(shape).declare}
-  ${touch("(params.heads * params.queries)", [["k", "touch_k", score], ["v", "touch_v", value]])}
+  ${touch("(params.heads * params.queries)", [["q", "touch_q", score], ["k", "touch_k", score], ["v", "touch_v", value]])}
   let q_at = index * score_width;
   let o_at = index * value_width;
   var highest = ${lowestScore};
