@@ -47,6 +47,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
 /** Make a command and all below it throw instead of ending the process, and leave error printing to {@link reportError}. */
 function prepare(command: Command, io: Io): void {
   command
+    .allowExcessArguments(false)
     .configureOutput({ writeOut: io.out, writeErr: io.err, outputError: () => undefined })
     .exitOverride((error) => {
       // Without any command commander prints the help as an error; it has said all there is to say.

@@ -91,13 +91,16 @@ async function sceneFiles(path: string): Promise<string[]> {
   const info = await stat(path).catch((cause: unknown) => {
     throw new DatasetError(`loadScenes: ${path}: expected a folder or a .pkl or .scene.json file, got nothing (${reason(cause)}). Check the path.`, { cause });
   });
-  if (!info.isDirectory()) return [path];
+  const isScene = (file: string): boolean => file.endsWith(SCENE_FILE_SUFFIX) || (file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file));
+  if (!info.isDirectory()) {
+    if (path.endsWith(".pkl") || path.endsWith(SCENE_FILE_SUFFIX)) return [path];
+    throw new DatasetError(`loadScenes: ${path}: no scene by its name, expected a folder or a .pkl or .scene.json file, got another file. Give the scene's file, or the folder around it.`);
+  }
   const list = (folder: string): Promise<string[]> =>
     readdir(folder).catch((cause: unknown) => {
       throw new DatasetError(`loadScenes: ${folder}: the folder cannot be listed, ${reason(cause)}. Check its permissions.`, { cause });
     });
   const all = await list(path);
-  const isScene = (file: string): boolean => file.endsWith(SCENE_FILE_SUFFIX) || (file.endsWith(".pkl") && !/^dataset_\w+\.pkl$/.test(file));
   const below = (folder: string, names: readonly string[]): string[] => names.filter(isScene).map((file) => `${folder.replace(/[/\\]+$/, "")}/${file}`);
   const files = below(path, all);
   if (files.length > 0) return files;

@@ -82,6 +82,7 @@ describe("bad input ends a training before it writes anything", () => {
     expect((await config('{ "batch": 0 }')).message).toContain('"batch": Too small');
     expect((await config('{ "preset": "huge" }')).message).toContain('unknown preset "huge", expected one of tiny, small, full, published.');
     expect((await config("{ batch: 1 }")).message).toContain("config.json: no JSON");
+    expect((await config('\uFEFF{ "batch": 0 }\r\n')).message).toContain('"batch": Too small');
     expect((await config("[]")).message).toContain("expected an object of settings");
     const flag = await refuse(at("good"), "--preset", "tiyn");
     expect([flag.status, flag.message]).toEqual([2, 'config: unknown preset "tiyn", expected one of tiny, small, full, published. Did you mean "tiny"?']);
@@ -96,6 +97,28 @@ describe("bad input ends a training before it writes anything", () => {
     await writeFile(at("file"), "");
     const { status, err } = await runCommand(["train", "teacher", "--data", at("good"), "--out", at("file", "run")]);
     expect([status, err]).toEqual([1, `train teacher: ${at("file", "run")} cannot be written, expected a folder, got the file ${at("file")} in its place. Choose another --out.\n`]);
+  });
+
+  it.runIf(process.platform === "linux")("a place that lets nothing be made", async () => {
+    const { status, err } = await runCommand(["train", "teacher", "--data", at("good"), "--out", "/proc/distilldrive"]);
+    expect([status, err]).toEqual([1, expect.stringMatching(/^train teacher: \/proc\/distilldrive cannot be written \(.*\)(, expected a place where folders can be made)?\. Choose another --out\.\n$/)]);
+  });
+
+  it("a run to go on with that is not there, and a file in its place", async () => {
+    const resume = (out: string) => runCommand(["train", "teacher", "--data", at("good"), "--out", out, "--resume"]);
+    const nothing = await resume(at("nothing"));
+    expect([nothing.status, nothing.err]).toEqual([1, `train teacher --resume: ${at("nothing")} holds no run, expected config.json in it. Give the --out of a training run.\n`]);
+    await writeFile(at("file"), "");
+    expect((await runCommand(["evaluate", "--run", at("file")])).err).toBe(`evaluate: ${at("file")} holds no run, expected config.json in it. Give the --out of a training run.\n`);
+  });
+
+  it("words too many, and scenes without their folder", async () => {
+    const inspect = await runCommand(["data", "inspect", at("good"), at("good")]);
+    expect([inspect.status, inspect.err]).toEqual([2, 'distilldrive data inspect: too many arguments for "inspect". Expected 1 argument but got 2. See: distilldrive data inspect --help\n']);
+    const imported = await runCommand(["import", "a.pth", "--out", at("run"), "--val", "0061"]);
+    expect([imported.status, imported.err]).toEqual([2, "distilldrive import: --val is given without --data, expected the folder that has those scenes. See: distilldrive import --help\n"]);
+    await writeFile(at("notes.txt"), "");
+    expect((await runCommand(["data", "inspect", at("notes.txt")])).err).toContain("notes.txt: no scene by its name, expected a folder or a .pkl or .scene.json file");
   });
 
   it("options that are missing", async () => {

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Context, describeCommand, writeJson } from "../command.js";
+import { UsageError } from "../errors.js";
 import { importRun, type ImportOutcome, sizesOf } from "../runs/import.js";
 import { nameList } from "../runs/options.js";
 import { readSettingsFile } from "../runs/settings.js";
@@ -38,6 +39,7 @@ export function importCommand({ io, finish }: Context): Command {
     .option("--json", "print one JSON object")
     .action(async (file: string, options: ImportOptions) => {
       const { out, preset, compat, config, prefix, allowMissing = [], allowUnexpected = [], data, val } = options;
+      if (val !== undefined && data === undefined) throw new UsageError("distilldrive import: --val is given without --data, expected the folder that has those scenes. See: distilldrive import --help");
       const outcome = await importRun({
         file, out, allowMissing, allowUnexpected,
         ...(preset === undefined ? {} : { preset }),

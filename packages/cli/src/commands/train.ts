@@ -7,6 +7,7 @@ import type { Io } from "../io.js";
 import { writeWhole } from "../runs/files.js";
 import { nameList, positiveNumber, wholeNumber } from "../runs/options.js";
 import { formatProfile, profileByKernel } from "../runs/profile.js";
+import { readRun } from "../runs/run-file.js";
 import { readSettingsFile, type TaskName } from "../runs/settings.js";
 import { train, type TrainOutcome } from "../runs/train.js";
 
@@ -67,6 +68,8 @@ function trainTaskCommand({ io, finish }: Context, { task, does, example }: (typ
     .action(async (options: TrainOptions) => {
       const out = options.out ?? defaultRunFolder(task, options);
       const { data, val, teacher, start, anchors, preset, compat, rewards, config, epochs, steps, seed, resume = false, profile = false } = options;
+      // A misspelt folder must not begin a training of its own.
+      if (resume) await readRun(out, `train ${task} --resume`);
       const outcome = await train(io, {
         task,
         out,

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, mkdir, readdir, stat } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { RunError } from "../errors.js";
@@ -19,7 +19,7 @@ export async function writeWhole(file: string, content: string | Uint8Array): Pr
 }
 
 /**
- * Makes sure that a folder exists or could be made, without making it: a long run must not fail at its end.
+ * Makes sure that a folder exists or could be made, without leaving anything: a long run must not fail at its end.
  * @param where start of the message, e.g. "train teacher"
  * @throws RunError naming what is in the way
  */
@@ -32,9 +32,13 @@ export async function requireWritable(folder: string, where: string): Promise<vo
     });
     if (info === null) continue;
     if (!info.isDirectory()) throw new RunError(`${where}: ${folder} cannot be written, expected a folder, got the file ${at} in its place. Choose another --out.`);
-    await access(at, constants.W_OK | constants.X_OK).catch((cause: unknown) => {
-      throw new RunError(`${where}: ${folder} cannot be written (${reasonOf(cause)}). Choose another --out.`);
-    });
+    // Permissions are not all: some file systems (/proc) grant them and make nothing. Making folders there in one call never returns.
+    await access(at, constants.W_OK | constants.X_OK)
+      .then(() => mkdtemp(path.join(at, ".distilldrive-")))
+      .then(rmdir)
+      .catch((cause: unknown) => {
+        throw new RunError(`${where}: ${folder} cannot be written (${reasonOf(cause)}), expected a place where folders can be made. Choose another --out.`);
+      });
     return;
   }
 }

@@ -101,7 +101,8 @@ export async function writeRun(folder: string, { teacher, anchors, ...run }: Run
 export async function findRun(folder: string): Promise<Run | null> {
   const file = path.join(folder, RUN_FILE);
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    // ENOTDIR: the folder itself is a file.
+    if (cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "ENOTDIR")) return null;
     throw new RunError(`${file}: cannot be read (${reasonOf(cause)}). Give the --out of a training run.`);
   });
   if (text === null) return null;

@@ -189,10 +189,11 @@ function unknownPreset(where: string, name: string, presets: readonly string[]):
 /** Reads a configuration file. @throws ConfigError when it cannot be read or is no JSON */
 export async function readSettingsFile(file: string): Promise<unknown> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new ConfigError(`${file}: cannot be read (${reasonOf(cause)}). Check --config.`);
+    throw new ConfigError(`${file}: cannot be read (${reasonOf(cause)}), expected a JSON file with settings. Check --config.`);
   });
   try {
-    return JSON.parse(text) as unknown;
+    // Some editors put a mark in front, which is no JSON.
+    return JSON.parse(text.replace(/^\uFEFF/, "")) as unknown;
   } catch (cause) {
     throw new ConfigError(`${file}: no JSON (${reasonOf(cause)}). Write settings such as { "preset": "tiny", "epochs": 10 }.`);
   }

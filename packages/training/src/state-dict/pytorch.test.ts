@@ -6,15 +6,15 @@ import { CheckpointError } from "../errors.js";
 import { decodePyTorch } from "./pytorch.js";
 
 const CHECKPOINT =
-  "UEsDBBQAAAAIAAAAIQCqLuXZGgIAABQDAAAQAAAAYXJjaGl2ZS9kYXRhLnBrbHVSyXLTQBCV7Sxk2Jew76tCghPHLAECYQkBoipTKBx0oabGo3GkKlnyG41iTJWruNjYZz6IQz4MRiMDJ+Ywpdfd89" +
-  "7rbn0r92HZ3pRlWW2hGEp9lAuYhl8FKlwlkgdkRwOCKafklIeYHmDGxaypUr2OwIFJVStKmKqvEsx5Mzrni72QC5BJtoAEB72KTvJOhkMDHHZxpJATIsZRTmkzCyMVxpSSVCiCY59x3CmxAU64OGle" +
-  "StbFKU554gueEhHnHwTzXlnn9n/itNGOmOao4cwQZ12c86ZzBZ5IgfM8ztqdXpXmqNrOtBaTkvVIylnEJMGFooD4eWsEFw1vaw2XxqPvuOziiu1UvJKOreNqo9HY/qWPuRxL4VozmPfmdLJuzv6PDV" +
-  "wPtIkbLm4OccvF7cwjuRfFlKB+yBXu9GHbhrCLhWJUVZqpMEoJlSKfhk87TDK9HiFpN1QBNa8J7tr/KVciThNJ9/QmFjX3rBFMJNsVWJosYytf1U4RJLhn9FdQ/buaZaessPLRsZzyADWnNMDqmPMk" +
-  "igRXYRKn5IP0hRT+pm6BoL7g4r7CAxcPR0EOHvWxZrgU28Vjw/4FT1KFpy7WDWzi2R/3hd1/9lsyadN8+qaD53awODH9qSjEhm0HS0FhuoYXwbJTUniZm9U+X+XX67Gxsanwpo8t28y8I2QaplpM4e" +
-  "3IRGiY6t+t1RIS70aZwnsX21lW/Q1QSwMEFAAAAAAAAAAhAIU94xkGAAAABgAAABEAAABhcmNoaXZlL2J5dGVvcmRlcmxpdHRsZVBLAwQUAAAAAAAAACEAdqU/LggAAAAIAAAADgAAAGFyY2hpdmUv" +
-  "ZGF0YS8wAACAPwAAAEBQSwMEFAAAAAAAAAAhAInR4acEAAAABAAAAA4AAABhcmNoaXZlL2RhdGEvMQAAQEBQSwECFAMUAAAACAAAACEAqi7l2RoCAAAUAwAAEAAAAAAAAAAAAAAAgAEAAAAAYXJjaG" +
-  "l2ZS9kYXRhLnBrbFBLAQIUAxQAAAAAAAAAIQCFPeMZBgAAAAYAAAARAAAAAAAAAAAAAACAAUgCAABhcmNoaXZlL2J5dGVvcmRlclBLAQIUAxQAAAAAAAAAIQB2pT8uCAAAAAgAAAAOAAAAAAAAAAAA" +
-  "AACAAX0CAABhcmNoaXZlL2RhdGEvMFBLAQIUAxQAAAAAAAAAIQCJ0eGnBAAAAAQAAAAOAAAAAAAAAAAAAACAAbECAABhcmNoaXZlL2RhdGEvMVBLBQYAAAAABAAEAPUAAADhAgAAAAA=";
+  "UEsDBBQAAAAIAAAAIQAybE6utwEAAIkCAAAQAAAAYXJjaGl2ZS9kYXRhLnBrbHWRyW/UMBTGk7S0YPZ9b2nZUpah07IvN9RLDoi0h1yQ5TqeJlKazGe/dAApEpdU07+KA/8YjjPAiYvlt/h9v/f5R9" +
+  "DAC5N5z/P2FQn4DYI+NPl3hTlJlZYZ27YBw3zkR8EhjrVYiLHouujbWOH4rGtUVII2NxhOJAu2lqqDXCqwWbUPGU4mc7YoxzVOtTgd40wvp1SJs5Lz3TovKC85Z0YRw7kvOB/5osWFGBfdSy0muCS5" +
+  "rFIlDVNld2G4nAS29usnrjjtQtgZQ1w9xLUY1+uEdRIkSPE0l4QbDW6GiW+TE9zq+Qa8prwwjGvVIaR8LLSwnijNJzll3L1muB3+p51UaSrND+z6S2GYLDrBSos9heWZA1udP9t9kuGO01/Hyl8/Vq" +
+  "OAcPdz5EVBi3uR3+L+kZRVUShJeVUa9kmnSqv0o12B4cFajIeEMMbaNOuCRw0eu1kk9vDETf+Kp4YwiPHMhbtY/0Pf4/7DH+lqn3e/6TYYhtnSDHqnb8RGGGbLWQ89xGa2GvmE5x2s5XzRHS+PHMYr" +
+  "wusGb0Ln+VhpkxsrRng7dRmeG/vHo5HSeDetCe9jfKjrwW9QSwMEFAAAAAAAAAAhAIU94xkGAAAABgAAABEAAABhcmNoaXZlL2J5dGVvcmRlcmxpdHRsZVBLAwQUAAAAAAAAACEAdqU/LggAAAAIAA" +
+  "AADgAAAGFyY2hpdmUvZGF0YS8wAACAPwAAAEBQSwMEFAAAAAAAAAAhAInR4acEAAAABAAAAA4AAABhcmNoaXZlL2RhdGEvMQAAQEBQSwECFAMUAAAACAAAACEAMmxOrrcBAACJAgAAEAAAAAAAAAAA" +
+  "AAAAgAEAAAAAYXJjaGl2ZS9kYXRhLnBrbFBLAQIUAxQAAAAAAAAAIQCFPeMZBgAAAAYAAAARAAAAAAAAAAAAAACAAeUBAABhcmNoaXZlL2J5dGVvcmRlclBLAQIUAxQAAAAAAAAAIQB2pT8uCAAAAA" +
+  "gAAAAOAAAAAAAAAAAAAACAARoCAABhcmNoaXZlL2RhdGEvMFBLAQIUAxQAAAAAAAAAIQCJ0eGnBAAAAAQAAAAOAAAAAAAAAAAAAACAAU4CAABhcmNoaXZlL2RhdGEvMVBLBQYAAAAABAAEAPUAAAB+" +
+  "AgAAAAA=";
 
 const one = (tensor: WrittenTensor): StoredTensor | undefined => decodePyTorch(writePyTorch(new Map([["x", tensor]])), "x.pth").tensors.get("x");
 const bytesOf = (array: { readonly buffer: ArrayBufferLike }): Uint8Array => new Uint8Array(array.buffer);
@@ -58,7 +58,7 @@ describe("decodePyTorch", () => {
 
   it("passes over what checkpoints have beside tensors, and reads tensors that are wrapped", () => {
     // CHECKPOINT is of torch.save 2.13: {"meta": {"size": torch.Size([1, 2]), "type": torch.float32, "device": torch.device("cpu"), "seen": {1},
-    // "raw": b"\xff", "score": numpy.float64(0.3)}, "state_dict": {"w": a Parameter with an attribute, "b": a Buffer}}.
+    // "raw": b"\xff"}, "state_dict": {"w": a Parameter with an attribute, "b": a Buffer}}.
     const file = Uint8Array.from(atob(CHECKPOINT), (character) => character.charCodeAt(0));
     const { tensors, under } = decodePyTorch(file, "x.pth");
     expect(under).toEqual(["state_dict"]);

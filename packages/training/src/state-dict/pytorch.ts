@@ -56,13 +56,10 @@ const wrappers: ReadonlySet<string> = new Set(["torch._utils._rebuild_parameter"
 /** A subclass of tensors: the call that makes the tensor, its arguments behind the class. */
 const REBUILD_SUBCLASS = "torch._tensor._rebuild_from_type_v2";
 
-/** Values that checkpoints have beside their tensors (sizes, types, scores); what stands for them is never looked at. */
-const idle: ReadonlySet<string> = new Set([
-  ...["Size", "device", "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "Tensor", "nn.parameter.Parameter", "nn.parameter.Buffer"].map((name) => `torch.${name}`),
-  ...["core", "_core"].flatMap((core) => [`numpy.${core}.multiarray.scalar`, `numpy.${core}.multiarray._reconstruct`, `numpy.${core}.numeric._frombuffer`]),
-  "numpy.dtype",
-  "numpy.ndarray",
-]);
+/** Values that checkpoints have beside their tensors, as PyTorch's own loading of weights only takes them; what stands for them is never looked at. */
+const idle: ReadonlySet<string> = new Set(
+  ["Size", "device", "Tensor", "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "nn.parameter.Parameter", "nn.parameter.Buffer"].map((name) => `torch.${name}`),
+);
 
 /** What stands for one of them. */
 class IdleValue extends PickleObject {}
