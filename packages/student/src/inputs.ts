@@ -1,3 +1,4 @@
+import type { FrameLink } from "@distilldrive/nn";
 import type { Graph, Tensor } from "@distilldrive/tensor";
 import type { StudentConfig } from "./config.js";
 
@@ -12,14 +13,7 @@ export interface StudentInputs {
   /** [B, 4] */
   readonly egoPastMask: Tensor;
   /** How the frame follows on the previous one of its lane; null where every sample stands alone. */
-  readonly link: {
-    /** [B] 1 where a new sequence begins */
-    readonly reset: Tensor;
-    /** [B] s since the previous frame */
-    readonly timeGap: Tensor;
-    /** [B, 4, 4] previous model frame to the present one */
-    readonly currentFromPrevious: Tensor;
-  } | null;
+  readonly link: FrameLink | null;
 }
 
 /** What the imitation loss compares the student with. */

@@ -1,3 +1,4 @@
+import type { FrameLink } from "@distilldrive/nn";
 import type { Graph, Tensor } from "@distilldrive/tensor";
 import type { TeacherConfig } from "./config.js";
 
@@ -26,16 +27,10 @@ export interface TeacherInputs {
   /** [B, 4] */
   readonly egoPastMask: Tensor;
   /** How the frame follows on the previous one of its lane; null where every sample stands alone. */
-  readonly link: {
-    /** [B] 1 where a new sequence begins */
-    readonly reset: Tensor;
-    /** [B] s since the previous frame */
-    readonly timeGap: Tensor;
-    /** [B, 4, 4] previous model frame to the present one */
-    readonly currentFromPrevious: Tensor;
+  readonly link: (FrameLink & {
     /** [B, N] i32 slot in the previous frame, -1 for none */
     readonly matchIndex: Tensor;
-  } | null;
+  }) | null;
 }
 
 /** What the imitation loss compares the teacher with. */
