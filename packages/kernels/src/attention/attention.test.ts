@@ -121,8 +121,10 @@ describe.skipIf(device === undefined)("[gpu] attention", () => {
   it.each([
     { name: "its own rules", on: target, dim: 31, queries: 3, keys: 5 },
     { name: "its own rules", on: target, dim: 8, queries: 5, keys: 1 },
-    { name: "a lane per row and all keys at once", on: { ...target, class: "software" } as const, dim: 8, queries: 1, keys: 4 },
-    { name: "a lane per row and rows that are no vectors", on: { ...target, class: "software" } as const, dim: 7, queries: 1, keys: 3 },
+    { name: "a lane per row and all keys at once", on: picking({ ...target, class: "software" }, "rows at once"), dim: 8, queries: 1, keys: 4 },
+    { name: "a lane per row, all keys at once, several queries", on: picking({ ...target, class: "software" }, "rows at once"), dim: 12, queries: 3, keys: 2 },
+    { name: "a lane per row and rows that are no vectors", on: picking({ ...target, class: "software" }, "rows at once"), dim: 7, queries: 1, keys: 3 },
+    { name: "a lane per row and no keys", on: picking({ ...target, class: "software" }, "rows at once"), dim: 4, queries: 2, keys: 0 },
     { name: "no subgroups", on: { ...target, class: "software", subgroupSize: 0 } as const, dim: 8, queries: 11, keys: 9 },
     { name: "little workgroup memory", on: { ...portableTarget, limits: { ...portableTarget.limits, maxComputeWorkgroupStorageSize: 600 } }, dim: 12, queries: 3, keys: 35 },
   ])("agrees with its reference with $name, d = $dim", async ({ on, ...sizes }) => {

@@ -1,7 +1,7 @@
-import { sequenceOf, type Candidate, type KernelSequence, type KernelTarget } from "../kernel.js";
+import { sequenceOf, type Candidate, type Kernel, type KernelSequence, type KernelTarget } from "../kernel.js";
 import { sizeBucket } from "../tuning.js";
 import { rowStatistics } from "./row-statistics.js";
-import { rowsBackward, rowsForward } from "./rows.js";
+import { mostKeysAtOnce, rowsBackward, rowsForward } from "./rows.js";
 import { attentionTensors, type AttentionShape } from "./shape.js";
 import { mostShortKeys, shortKeysBackward } from "./short-keys.js";
 import { tileKeyGradient, tileQueryGradient } from "./tile-backward.js";
@@ -22,6 +22,25 @@ const tiles: readonly TileSize[] = [
   { own: 1, other: 8 },
 ];
 
+/** Floating point operations below which a kernel for few keys gains less than a shader of its own takes to compile. */
+const sharedShader = 3e6;
+
+/** How rows of attention are walked where there are {@link fewQueries}. */
+function rowsFor(shape: AttentionShape): "rows" | "rows at once" {
+  return shape.keys <= mostKeysAtOnce && operations(shape) >= sharedShader ? "rows at once" : "rows";
+}
+
+/** Floating point operations of a forward pass. */
+function operations({ batch, heads, queries, keys, dim, valueDim }: AttentionShape): number {
+  return 2 * batch * heads * queries * keys * (dim + valueDim);
+}
+
+/** The ways to walk along rows, by what is offered for a shape. */
+function rowsCandidates({ keys }: AttentionShape, build: (form: { readonly once: boolean }) => Kernel): readonly Candidate[] {
+  const candidate = (name: ReturnType<typeof rowsFor>, once: boolean): Candidate => ({ name, build: () => sequenceOf(build({ once })) });
+  return [candidate("rows", false), ...(keys <= mostKeysAtOnce ? [candidate("rows at once", true)] : [])];
+}
+
 /** Floating point operations below which a large tile gains less in a run than its compiler takes; small ones compile in a tenth of the time. */
 const smallAttention = 3e7;
 
@@ -29,10 +48,9 @@ const smallAttention = 3e7;
 function tileFor(shape: AttentionShape, side: "queries" | "keys", target: KernelTarget): TileSize {
   const [own, other] = side === "queries" ? [shape.queries, shape.keys] : [shape.keys, shape.queries];
   const additive = shape.additive !== "none";
-  const { batch, heads, queries, keys, dim, valueDim } = shape;
   // Few keys make a small kernel whatever the tile, and blocks of eight would be half empty.
   const few = other <= 4 && side === "queries";
-  if (!few && 2 * batch * heads * queries * keys * (dim + valueDim) < smallAttention) return { own: 1, other: 8 };
+  if (!few && operations(shape) < smallAttention) return { own: 1, other: 8 };
   const padded = (size: number): number => Math.ceil(other / size) * size;
   // An additive mask is loaded pair by pair, unrolled: a small block keeps the kernel small.
   const long = additive ? 8 : padded(16) < 0.95 * padded(24) ? 16 : 24;
@@ -51,10 +69,10 @@ export function attentionKey(form: "forward" | "backward", { batch, queries, key
 export function forwardCandidates(shape: AttentionShape, target: KernelTarget): Candidates {
   const workgroup: Candidate = { name: "workgroup", build: () => sequenceOf(workgroupForward(shape, target)) };
   if (target.class === "gpu") return [workgroup];
-  const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsForward(shape)) };
+  const rows = rowsCandidates(shape, (form) => rowsForward(shape, form));
   const tile = (size: TileSize): Candidate => ({ name: tileName(size), build: () => sequenceOf(tileForward(shape, size, target)) });
-  const preferred = shape.queries < fewQueries ? rows : tile(tileFor(shape, "queries", target));
-  return withFirst(preferred, [...tiles.map(tile), rows]);
+  const ownRows = shape.queries < fewQueries ? rows.find(({ name }) => name === rowsFor(shape)) : undefined;
+  return withFirst(ownRows ?? tile(tileFor(shape, "queries", target)), [...tiles.map(tile), ...rows]);
 }
 
 /** Ways to compute the gradient of attention on a target, the one the rules prefer first. */
@@ -64,7 +82,6 @@ export function backwardCandidates(shape: AttentionShape, target: KernelTarget):
     name,
     build: () => gradientSequence(shape, target, [tileQueryGradient(shape, query, target), tileKeyGradient(shape, key, target)]),
   });
-  const rows: Candidate = { name: "rows", build: () => sequenceOf(rowsBackward(shape)) };
   const ruled = tile("tiles", tileFor(shape, "queries", target), tileFor(shape, "keys", target));
   const short: Candidate = { name: "short", build: () => shortKeysBackward(shape, target) };
   const { maxStorageBuffersPerShaderStage: most } = target.limits;
@@ -72,9 +89,9 @@ export function backwardCandidates(shape: AttentionShape, target: KernelTarget):
   const others = [
     ...(most >= 13 && shape.keys <= mostShortKeys && hasSubgroups(target) ? [short] : []),
     ...tiles.map((size) => tile(tileName(size), size, size)),
-    ...(most >= 13 ? [rows] : []),
+    ...(most >= 13 ? rowsCandidates(shape, (form) => rowsBackward(shape, form)) : []),
   ];
-  const preferred = others.find(({ name }) => name === (shape.queries < fewQueries ? "rows" : "short")) ?? ruled;
+  const preferred = others.find(({ name }) => name === (shape.queries < fewQueries ? rowsFor(shape) : "short")) ?? ruled;
   return withFirst(preferred, [ruled, ...others]);
 }
 

@@ -8,6 +8,8 @@ import { elementOf, loadWidth, variantName, widthsOf } from "./tile.js";
 
 /** Keys an invocation meets at once. */
 const block = 4;
+/** Keys that one block holds. */
+export const mostKeysAtOnce = block;
 /** Invocations of a workgroup; these kernels know no lane but their own. */
 const lanes = 64;
 /** Invocations that read ahead together: those a CPU driver runs at once. */
@@ -65,15 +67,23 @@ const keepTouched = (value: string): string => `select(${value}, touched, params
 /** Adds up a vector's components. */
 const total = (name: string, element: string): string => (element === "f32" ? name : `((${name}.x + ${name}.y) + (${name}.z + ${name}.w))`);
 
-/** Opens the walk along the keys; where one block holds all of them there is none, and no sum to continue. */
+/** A form of the kernels below. */
+export interface RowsForm {
+  /**
+   * One block holds all keys, at most {@link mostKeysAtOnce}: there is no walk along them, and no sum in memory to continue. A driver that
+   * masks lanes instead of jumping would go through the loads of such sums all the same.
+   */
+  readonly once: boolean;
+}
+
+/** Opens the walk along the keys. */
 const blocks = (once: boolean): string => (once ? "{ let j0 = 0u;" : `for (var j0 = 0u; j0 < key_end; j0 += ${block}u) {`);
 
 /**
  * Forward kernel for CPU drivers and few queries: each lane walks along the keys of its own row, four at a time, and shares nothing.
  */
-export function rowsForward(shape: AttentionShape): Kernel {
-  const { batch, queries, keys, heads, dim, valueDim, dropout } = shape;
-  const once = keys <= block;
+export function rowsForward(shape: AttentionShape, { once }: RowsForm): Kernel {
+  const { batch, queries, heads, dim, valueDim, dropout } = shape;
   const bindings = forwardBindings(shape);
   const uniforms = [...attentionUniforms(shape), ...touchUniforms(shape)];
   const [score, value] = [elementOf(dim), elementOf(valueDim)];
@@ -135,10 +145,10 @@ ${each((r) => `x = fma(${value}(share${r}), v[v_at${r} + l], x);`)}
  * The whole gradient in one kernel, for CPU drivers and few queries: each lane has a (batch, head) of its own, walks along its queries
  * and keys, and adds to dq, dk and dv where they lie.
  */
-export function rowsBackward(shape: AttentionShape): Kernel {
-  const { batch, queries, keys, heads, dim, valueDim, dropout } = shape;
-  // Nothing to add to what lies in memory already: a driver that masks lanes instead of jumping would go through those loads all the same.
-  const [once, single] = [keys <= block, queries === 1];
+export function rowsBackward(shape: AttentionShape, { once }: RowsForm): Kernel {
+  const { batch, queries, heads, dim, valueDim, dropout } = shape;
+  // With one query there is nothing to add to what lies in memory already.
+  const single = queries === 1;
   const { q, k, v, key, out, logSumExp } = attentionTensors(shape);
   const bindings: Binding[] = [
     ...[q, k, v, ...maskBindings(shape), ...(dropout > 0 ? [key] : []), out, logSumExp, { ...out, name: "dout" }],

@@ -15,7 +15,7 @@ const enoughTiles = 4;
 const smallProduct = 3e6;
 
 /** Floating point operations from which the tallest tile pays for itself: a tenth less time, a third more to compile. */
-const largeProduct = 3e7;
+const largeProduct = 4e7;
 
 /** The tile of a product that is too small for a shader of its own; undefined for others. */
 export function smallTile({ batch, m, n, k }: MatmulShape, subgroup: number): StridedTile | undefined {
