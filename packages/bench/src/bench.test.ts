@@ -58,7 +58,7 @@ describe("bench [gpu]", () => {
     expect(slots).toEqual({ agents: 24 });
     expect((inputs["agentMask"] as Float32Array).every((value) => value === 1)).toBe(true);
     expect((inputs["lineMask"] as Float32Array).reduce((count, value) => count + value, 0)).toBe(40);
-    await expect(async () => teacherOfSize({ preset: "tiny", batch: 2, present: { agents: 64 } }).task.batches.next()).rejects.toThrow("expected at most 48, got 64");
+    await expect(async () => teacherOfSize({ preset: "tiny", batch: 2, present: { agents: 24 } }).task.batches.next()).rejects.toThrow("expected at most 16, got 24");
 
     const report = await createBench().run({ ...quick, suite: "teacher", preset: "tiny", batch: 2, present: { agents: 3, lines: 16 } });
     const [step] = report.steps;

@@ -1,5 +1,5 @@
 import { buildAnchors, createStreams, generateTown, streamBatches } from "@distilldrive/datasets";
-import { type Device, openDevice } from "@distilldrive/tensor";
+import { type Device, Graph, openDevice, variablesOf } from "@distilldrive/tensor";
 import { compare, countCalls, f32Reduce } from "@distilldrive/testkit";
 import { type BatchSource, fit, type FitOptions, type FitResult, latestCheckpoint, optimizerSchema, type Task } from "@distilldrive/training";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -8,7 +8,8 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TEACHER_PRESETS, type TeacherConfig } from "./config.js";
 import { bucketedSource, type SlotBuckets, slotCombinations } from "./slots.js";
-import { teacherFeatures, teacherTask } from "./task.js";
+import { teacherFeatures, teacherTask, trainedTeacher } from "./task.js";
+import { createTeacher } from "./teacher.js";
 
 const STEPS = 10;
 const CONFIG: TeacherConfig = { ...TEACHER_PRESETS.tiny, channels: 16, heads: 2, maxAgents: 32, maxLines: 10, memoryFrames: 3 };
@@ -52,10 +53,26 @@ describe("the slots of a batch", () => {
     expect((await source({ agents: [5, 8], lines: [] }).next()).slots).toBeUndefined();
   });
 
-  it("come in every combination", () => {
+  it("come in every combination, of preset tiny in one only", () => {
     expect(slotCombinations({ ...CONFIG, maxAgents: 5, maxLines: 4 }, { agents: [3], lines: [2] })).toEqual([{ agents: 3, lines: 2 }, { agents: 3 }, { lines: 2 }]);
-    expect(slotCombinations(TEACHER_PRESETS.tiny)).toEqual([{ agents: 24 }]);
+    expect(slotCombinations(TEACHER_PRESETS.tiny)).toEqual([]);
     expect(slotCombinations(TEACHER_PRESETS.full)).toHaveLength(11);
+  });
+});
+
+describe("a trained teacher", () => {
+  const slots = (maxAgents: number): (number | undefined)[] => {
+    const { features, model, trace, memory } = trainedTeacher({ ...CONFIG, maxAgents }, anchors, new Map());
+    const { motion } = trace(new Graph(), 1, memory(1));
+    // The weights are those of the run, whatever the slots.
+    expect([...variablesOf(model).keys()]).toEqual([...variablesOf(createTeacher({ ...CONFIG, maxAgents }, anchors)).keys()]);
+    return [features.maxAgents, motion?.logits.at(1)];
+  };
+
+  it("plans with the published slots, or with none where it was trained without agents", () => {
+    expect(slots(4)).toEqual([150, 150]);
+    expect(slots(200)).toEqual([200, 200]);
+    expect(slots(0)).toEqual([0, undefined]);
   });
 });
 

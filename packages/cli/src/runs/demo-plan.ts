@@ -14,8 +14,6 @@ export const DEMO = {
   /** Training of the teacher at the usual number of minutes. */
   teacher: {
     preset: "tiny", seed: 1, batch: 16, steps: 260, checkpointEvery: 50, logEvery: 10,
-    // The nearest say enough in the town, and the minutes are few.
-    model: { maxAgents: 16 },
     // The data are the town already, as many scenes as one likes: nothing to add, and no need to resize its drives.
     town: { scenes: 0 }, augmentation: { scale: 0, blindness: 0 },
     optimizer: { learningRate: 1e-3, emaDecay: 0 },
