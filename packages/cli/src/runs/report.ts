@@ -76,7 +76,23 @@ export function resultsOf(evaluations: readonly RunEvaluation[]): PlannerResult[
 /** How the report calls runs: those of the same kind are told apart by their folders. */
 export function runNames(evaluations: readonly RunEvaluation[]): string[] {
   const names = evaluations.map(({ planner }) => planner.name);
-  return evaluations.map(({ planner, folder }) => (names.filter((name) => name === planner.name).length > 1 ? `${planner.name} (${path.basename(folder)})` : planner.name));
+  const folders = folderNames(evaluations.map(({ folder }) => folder));
+  return evaluations.map(({ planner }, i) => (names.filter((name) => name === planner.name).length > 1 ? `${planner.name} (${folders[i] ?? ""})` : planner.name));
+}
+
+/** What tells folders apart: their paths without the parts that all of them begin and end with; the last part, where nothing does. */
+export function folderNames(folders: readonly string[]): string[] {
+  const parts = folders.map((folder) => path.resolve(folder).split(path.sep));
+  const [first = []] = parts;
+  const shared = (at: (of: readonly string[], i: number) => string | undefined, most: number): number => {
+    let count = 0;
+    while (count < most && parts.every((other) => at(other, count) === at(first, count))) count++;
+    return count;
+  };
+  const shortest = Math.min(...parts.map(({ length }) => length));
+  const begin = shared((of, i) => of[i], shortest - 1);
+  const end = shared((of, i) => of[of.length - 1 - i], shortest - 1 - begin);
+  return parts.map((of) => of.slice(begin, of.length - end).join("/"));
 }
 
 function sceneOf(scenes: readonly Scene[], id: string): Scene | undefined {
@@ -123,12 +139,13 @@ async function cameraStrips(evaluations: readonly RunEvaluation[], chosen: reado
 
 async function factsOf(evaluations: readonly RunEvaluation[]): Promise<Record<string, string>> {
   const facts: Record<string, string> = {};
-  for (const { folder, run, planner, step } of evaluations) {
+  const folders = folderNames(evaluations.map(({ folder }) => folder));
+  for (const [i, { folder, run, planner, step }] of evaluations.entries()) {
     const statistics = await readStatistics(folder);
     const { train } = run.data;
     const cost = statistics === null ? "" : `, ${formatDuration(statistics.seconds)} of training, ${(statistics.samples / Math.max(statistics.seconds, Number.MIN_VALUE)).toFixed(1)} samples/s, ${formatMebibytes(statistics.gpuBytes)} on the device`;
     const training = run.imported ? `weights imported from ${run.imported.file}` : `seed ${run.settings.seed}, ${step} of ${run.steps} steps${cost}; trained on ${train.length} scenes: ${shortList(train)}`;
-    facts[`${planner.name} (${path.basename(folder)})`] = `preset ${run.settings.preset}, ${training}`;
+    facts[`${planner.name} (${folders[i] ?? ""})`] = `preset ${run.settings.preset}, ${training}`;
     facts["versions"] = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`).join(", ");
   }
   return facts;
