@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -77,6 +77,17 @@ describe("train, evaluate, report [gpu]", () => {
     const evaluation = JSON.parse(await readFile(at("student", "evaluation.json"), "utf8")) as { scenes: string[]; planners: { name: string; overall: { samples: number } }[] };
     expect(evaluation.scenes).toEqual(["town-000002"]);
     expect(evaluation.planners.map(({ name, overall }) => [name, overall.samples])).toEqual(["stand still", "constant velocity", "constant turn rate", "distilled student"].map((name) => [name, 5]));
+  });
+
+  it("evaluates without reading scenes it does not need, and finds scenes in files of other names", async () => {
+    await cp(at("town"), at("renamed"), { recursive: true });
+    await rename(at("renamed", "town-000002.scene.json"), at("renamed", "afternoon.scene.json"));
+    const renamed = await runCommand(["evaluate", "--run", at("teacher"), "--data", at("renamed"), "--no-mlp", "--json"]);
+    await cp(at("town"), at("half"), { recursive: true });
+    await writeFile(at("half", "town-000000.scene.json"), "{");
+    const half = await runCommand(["evaluate", "--run", at("teacher"), "--data", at("half"), "--no-mlp", "--json"]);
+    const planners = [renamed, half].map(({ out }) => (JSON.parse(out) as { planners: unknown }).planners);
+    expect(planners[0]).toEqual(planners[1]);
   });
 
   it("refuses checkpoints of another preset, cut off, or missing, and scenes that were trained on", async () => {

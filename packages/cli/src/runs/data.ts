@@ -4,12 +4,23 @@ import type { Run } from "./run-file.js";
 /** Scenes of a run by name, in the order of the run. @throws DatasetError when one is not there any more */
 export async function scenesOf(path: string, names: readonly string[], where: string): Promise<Scene[]> {
   if (names.length === 0) return [];
-  const scenes = await loadScenes(path);
+  const scenes = (await scenesByFile(path, names)) ?? (await loadScenes(path));
   return names.map((name) => {
     const scene = scenes.find(({ id }) => id === name);
     if (scene !== undefined) return scene;
     throw new DatasetError(`${where}: ${path} does not hold ${name} any more, which the run uses, expected all of ${names.join(", ")}. Give the folder that has them with --data.`);
   });
+}
+
+/** Scenes by their files' names, so that others need not be read; null where files are named otherwise than the scenes in them. */
+async function scenesByFile(path: string, names: readonly string[]): Promise<Scene[] | null> {
+  try {
+    const scenes = await loadScenes(path, { only: names });
+    return names.every((name) => scenes.some(({ id }) => id === name)) ? scenes : null;
+  } catch (cause) {
+    if (cause instanceof DatasetError) return null;
+    throw cause;
+  }
 }
 
 /** The training and held-out scenes of a new run. */
