@@ -86,6 +86,22 @@ describe.skipIf(device === undefined)("[gpu] attention", () => {
     await fc.assert(property, lawRuns({ name: "attention tiles", runs: 100 }));
   });
 
+  it("on a CPU driver, with held rows, agrees with its reference forward and backward", async () => {
+    if (device === undefined) return;
+    const small = fc.record({ batch: dims({ tile: 2, max: 2 }), queries: dims({ tile: 24, max: 50 }), keys: dims({ tile: 24, max: 70 }), heads: fc.integer({ min: 1, max: 2 }) });
+    const forms = fc.constantFrom<{ readonly name: string } & Pick<AttentionOptions, "dim"> & Partial<AttentionOptions>>(
+      { name: "held1x24", dim: 32 },
+      { name: "held1x24", dim: 8 },
+      { name: "held1x8", dim: 40, valueDim: 12, mask: true },
+      { name: "held1x8", dim: 16, valueDim: 36, additive: "shared", dropout: 0.25, opId: 9 },
+      { name: "held1x8", dim: 4, mask: true, additive: "head", dropout: 0.5, opId: 3 },
+    );
+    const property = fc.asyncProperty(small, forms, dataSeed, async (sizes, { name, ...form }, seed) => {
+      await checkAttention(device, picking({ ...target, class: "software" }, name), { ...sizes, ...form }, seed);
+    });
+    await fc.assert(property, lawRuns({ name: "attention held rows", runs: 100 }));
+  });
+
   it("on a CPU driver, row by row, agrees with its reference forward and backward", async () => {
     if (device === undefined) return;
     const property = fc.asyncProperty(cases, dataSeed, async (drawn, seed) => {

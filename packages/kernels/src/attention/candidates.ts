@@ -1,5 +1,8 @@
 import { sequenceOf, type Candidate, type Kernel, type KernelSequence, type KernelTarget } from "../kernel.js";
 import { sizeBucket } from "../tuning.js";
+import { heldFor, heldName, heldSizes } from "./held.js";
+import { heldBackward } from "./held-backward.js";
+import { heldForward } from "./held-forward.js";
 import { rowStatistics } from "./row-statistics.js";
 import { mostKeysAtOnce, rowsBackward, rowsForward } from "./rows.js";
 import { attentionTensors, type AttentionShape } from "./shape.js";
@@ -57,6 +60,19 @@ function tileFor(shape: AttentionShape, side: "queries" | "keys", target: Kernel
   return { own: own <= 2 * tileLanes(target) ? 1 : 3, other: other <= 4 ? 4 : other <= 8 ? 8 : long };
 }
 
+/** Heads of the whole batch from which on a workgroup for each keeps the cores of a CPU busy. */
+const manyHeads = 4;
+
+/**
+ * The block of held rows that the rules take, or undefined where tiles do better: the form takes a while to compile, an additive mask
+ * (loaded pair by pair, unrolled) longer still, and few rows leave most of a block or most lanes idle.
+ */
+function heldRule(shape: AttentionShape, held: number, inLanes: number, sizes: readonly TileSize[]): string | undefined {
+  const fits = shape.additive === "none" && operations(shape) >= smallAttention && Math.min(held, inLanes) > 8;
+  const size = fits ? heldFor(held, sizes) : undefined;
+  return size && heldName(size);
+}
+
 const withFirst = (first: Candidate, others: readonly Candidate[]): Candidates => [first, ...others.filter(({ name }) => name !== first.name)];
 
 /** The key of an attention's tuning: form and size buckets. */
@@ -72,7 +88,11 @@ export function forwardCandidates(shape: AttentionShape, target: KernelTarget): 
   const rows = rowsCandidates(shape, (form) => rowsForward(shape, form));
   const tile = (size: TileSize): Candidate => ({ name: tileName(size), build: () => sequenceOf(tileForward(shape, size, target)) });
   const ownRows = shape.queries < fewQueries ? rows.find(({ name }) => name === rowsFor(shape)) : undefined;
-  return withFirst(ownRows ?? tile(tileFor(shape, "queries", target)), [...tiles.map(tile), ...rows]);
+  const sizes = heldSizes(shape, "forward", target);
+  const held = sizes.map((size): Candidate => ({ name: heldName(size), build: () => sequenceOf(heldForward(shape, size, target)) }));
+  const heldRuled = heldRule(shape, shape.queries, shape.keys, sizes);
+  const ruled = held.find(({ name }) => name === heldRuled) ?? tile(tileFor(shape, "queries", target));
+  return withFirst(ownRows ?? ruled, [...held, ...tiles.map(tile), ...rows]);
 }
 
 /** Ways to compute the gradient of attention on a target, the one the rules prefer first. */
@@ -85,13 +105,17 @@ export function backwardCandidates(shape: AttentionShape, target: KernelTarget):
   const ruled = tile("tiles", tileFor(shape, "queries", target), tileFor(shape, "keys", target));
   const short: Candidate = { name: "short", build: () => shortKeysBackward(shape, target) };
   const { maxStorageBuffersPerShaderStage: most } = target.limits;
+  const sizes = most >= 10 ? heldSizes(shape, "backward", target) : [];
+  const held = sizes.map((size): Candidate => ({ name: heldName(size), build: () => gradientSequence(shape, target, [heldBackward(shape, size, target)]) }));
+  const heldRuled = shape.batch * shape.heads >= manyHeads ? heldRule(shape, shape.keys, shape.queries, sizes) : undefined;
   // At most 13 buffers: with fewer to be had, three kernels that bind less.
   const others = [
     ...(most >= 13 && shape.keys <= mostShortKeys && hasSubgroups(target) ? [short] : []),
+    ...held,
     ...tiles.map((size) => tile(tileName(size), size, size)),
     ...(most >= 13 ? rowsCandidates(shape, (form) => rowsBackward(shape, form)) : []),
   ];
-  const preferred = others.find(({ name }) => name === (shape.queries < fewQueries ? rowsFor(shape) : "short")) ?? ruled;
+  const preferred = others.find(({ name }) => name === (shape.queries < fewQueries ? rowsFor(shape) : shape.keys <= mostShortKeys ? "short" : heldRuled)) ?? ruled;
   return withFirst(preferred, [ruled, ...others]);
 }
 
