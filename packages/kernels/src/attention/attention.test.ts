@@ -200,6 +200,27 @@ describe.skipIf(device === undefined)("[gpu] attention", () => {
   });
 });
 
+describe.skipIf(device === undefined)("[gpu] attention with scores of hundreds", () => {
+  // A score of 400 is known to 400 * 2^-24 at best, and so is the logarithm of a weight. That rounding of the scores themselves, not the one of
+  // logSumExp, sets the error: emulated with the maximum and the logarithm of the sum kept apart it was hardly smaller.
+  it.each(["tile3x24", "held1x24", "workgroup"])("has gradients as near as such scores allow, in %s", async (name) => {
+    if (device === undefined) return;
+    const options = { batch: 1, queries: 30, keys: 40, heads: 2, dim: 32 };
+    const inputs = inputsFor(options, 4);
+    const large = { ...inputs, q: (inputs["q"] ?? new Float32Array()).map((x) => 300 * x) };
+    const on = name === "workgroup" ? portableTarget : picking({ ...target, class: "software" }, name);
+    const saved = await runKernel(device, attention.forward(options, on), large);
+    const actual = await runSequence(device, attention.backward(options, on), { ...large, ...saved });
+    const expected = attentionGradientReference(attentionShape(options), float64(large));
+    expect(Math.max(...Array.from(saved["logSumExp"] ?? [], Math.abs))).toBeGreaterThan(300);
+    for (const gradient of ["dq", "dk", "dv"] as const) {
+      const largest = expected[gradient].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      const off = expected[gradient].reduce((most, x, i) => Math.max(most, Math.abs(x - (actual[gradient]?.[i] ?? Number.NaN))), 0);
+      expect(off / largest, gradient).toBeLessThan(3e-4);
+    }
+  });
+});
+
 describe("attention reference", () => {
   it("is what the references of the gradient's kernels compose to", () => {
     const options: AttentionOptions = { batch: 2, queries: 3, keys: 4, heads: 2, dim: 3, valueDim: 2, mask: true, additive: "head", dropout: 0.3, opId: 1 };
