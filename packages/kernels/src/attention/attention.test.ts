@@ -180,6 +180,14 @@ describe.skipIf(device === undefined)("[gpu] attention", () => {
     }
   });
 
+  it("passes over blocks of keys that are all ignored, at the start, in the middle and at the end", async () => {
+    if (device === undefined) return;
+    const options: AttentionOptions = { batch: 4, queries: 26, keys: 100, heads: 1, dim: 8, mask: true };
+    const open = [[20, 30], [50, 55], [0, 1], [0, 0]] as const;
+    const keyPaddingMask = Float32Array.from({ length: 400 }, (_, at) => (open.some(([from, to], b) => at >= 100 * b + from && at < 100 * b + to) || at === 95 ? 0 : 1));
+    await checkAttention(device, picking({ ...target, class: "software" }, "held1x24"), options, 3, { ...inputsFor(options, 3), keyPaddingMask });
+  });
+
   it("splits dk and dv where only eight storage buffers can be bound", async () => {
     if (device === undefined) return;
     const options: AttentionOptions = { batch: 1, queries: 4, keys: 6, heads: 2, dim: 4, mask: true, additive: "head", dropout: 0.5, opId: 2 };

@@ -12,7 +12,7 @@ import { keptFactor, keyPenalty, stayWgsl, type TileSize } from "./tile.js";
  * for the scores; dq passes through memory, a row per vector of lanes, always in the same order.
  */
 export function heldBackward(shape: AttentionShape, size: TileSize, target: KernelTarget): Kernel {
-  const { batch, heads, dim, valueDim, additive } = shape;
+  const { batch, heads, dim, valueDim, mask, additive } = shape;
   const tensors = attentionTensors(shape);
   const bindings: Binding[] = [
     ...gradientBindings(shape),
@@ -22,7 +22,8 @@ export function heldBackward(shape: AttentionShape, size: TileSize, target: Kern
   const held = heldOf(shape, size, target);
   const { own: C, other: R, lanes: L, ownEach, otherEach, pairEach, groupEach, chunkEach } = held;
   const exists = (g: number): string => `j_${g} < min(params.keys, j0 + ${R}u)`;
-  const wgsl = `${held.enable}${declare(bindings, uniforms, { q: "vec4f", k: "vec4f", v: "vec4f", dout: "vec4f", dq: "vec4f", dk: "vec4f", dv: "vec4f" })}
+  // Where keys are ignored the loop along the queries starts at a number that the language cannot see to be the same in all lanes.
+  const wgsl = `${mask ? "diagnostic(off, subgroup_uniformity);\n" : ""}${held.enable}${declare(bindings, uniforms, { q: "vec4f", k: "vec4f", v: "vec4f", dout: "vec4f", dq: "vec4f", dk: "vec4f", dv: "vec4f" })}
 ${scoreWgsl(shape)}
 @compute @workgroup_size(${L})
 fn main(${held.parameters}) {
@@ -46,7 +47,9 @@ ${otherEach((r) => `let penalty_${r} = ${held.fromGroup("penalty", r)};`)}
 ${held.hold("k", "score")} ${held.hold("dk", "score")} ${held.hold("v", "value")} ${held.hold("dv", "value")}
 ${held.take("k", "k", "k_at", "score")}
 ${held.take("v", "v", "v_at", "value")}
-    for (var first = 0u; first < query_end; first += ${L * C}u) {
+    ${mask ? `var open = penalty0; ${groupEach((g) => `open = max(open, penalty${g});`)} ${held.laneMax("open")}` : ""}
+    // Keys that are all ignored add nothing; the first block sets dq all the same.
+    for (var first = ${mask ? `select(query_end, 0u, j0 == 0u || open > ${hiddenBelow})` : "0u"}; first < query_end; first += ${L * C}u) {
 ${ownEach((c) => `
       let i${c} = first + ${c * L}u + lane;
       let query${c} = min(i${c}, query_end - 1u);

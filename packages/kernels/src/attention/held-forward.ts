@@ -15,13 +15,12 @@ const headroom = "8.0";
  * tells whether any row has outgrown it.
  */
 export function heldForward(shape: AttentionShape, size: TileSize, target: KernelTarget): Kernel {
-  const { batch, queries, heads, dim, valueDim, additive, dropout } = shape;
+  const { batch, queries, heads, dim, valueDim, mask, additive, dropout } = shape;
   const bindings = forwardBindings(shape);
   const uniforms = attentionUniforms(shape);
   const held = heldOf(shape, size, target);
   const { own: C, other: R, lanes: L, ownEach, otherEach, pairEach, groupEach, chunkEach } = held;
   const share = dropout > 0 ? "w" : "p";
-  const ofLanes = (max: string): string => Array.from({ length: Math.log2(L) }, (_, i) => `${max} = max(${max}, subgroupShuffleXor(${max}, ${2 ** i}u));`).join(" ");
   // Control flow depends on a maximum over the subgroup, which is the same in all its lanes; the language cannot see that.
   const wgsl = `diagnostic(off, subgroup_uniformity);
 ${held.enable}${declare(bindings, uniforms, { q: "vec4f", k: "vec4f", v: "vec4f", out: "vec4f" })}
@@ -54,14 +53,15 @@ ${ownEach((c) => `
     let key_row${c} = b * params.keys + key${c};
     let k_at${c} = (key_row${c} * params.heads + h) * score_width;
     ${keyPenalty(shape, `penalty${c}`, `j${c}`, `key_row${c}`)}`)}
+${mask ? `var open = penalty0; ${ownEach((c) => `open = max(open, penalty${c});`)} ${held.laneMax("open")} if (open > ${hiddenBelow}) {` : ""}
 ${pairEach((r, c) => `var s${r}_${c} = penalty${c};`)}
 ${additive === "none" ? "" : otherEach((r) => `let added_at${r} = b * params.additive_batch + h * params.additive_head + min(i0 + ${r}u, params.queries - 1u) * params.keys; ${ownEach((c) => `s${r}_${c} += additive(added_at${r} + key${c});`)}`)}
 ${held.heldProducts("s", { buffer: "k", at: "k_at" }, "q", "score")}
     var growth = 0.0;
 ${pairEach((r, c) => `growth = max(growth, s${r}_${c} - highest${r});`)}
-    ${ofLanes("growth")}
+    ${held.laneMax("growth")}
     if (growth > ${headroom}) {
-${otherEach((r) => `{ var top = highest${r}; ${ownEach((c) => `top = max(top, s${r}_${c});`)} ${ofLanes("top")} let shrink = exp2(highest${r} - top); highest${r} = top; total${r} *= shrink; ${chunkEach("value", (u) => `sum${r}_${u} *= shrink;`)} }`)}
+${otherEach((r) => `{ var top = highest${r}; ${ownEach((c) => `top = max(top, s${r}_${c});`)} ${held.laneMax("top")} let shrink = exp2(highest${r} - top); highest${r} = top; total${r} *= shrink; ${chunkEach("value", (u) => `sum${r}_${u} *= shrink;`)} }`)}
     }
 ${stayWgsl(shape, held, (c) => `(bh * params.queries + i0) * params.keys + key${c}`, "params.keys")}
 ${pairEach((r, c) => `let p${r}_${c} = select(exp2(s${r}_${c} - highest${r}), 0.0, s${r}_${c} < ${hiddenBelow}); total${r} += p${r}_${c}; ${dropout > 0 ? `let w${r}_${c} = ${keptFactor(shape, r, c)}p${r}_${c};` : ""}`)}
@@ -69,6 +69,7 @@ ${pairEach((r, c) => `let p${r}_${c} = select(exp2(s${r}_${c} - highest${r}), 0.
 ${ownEach((c) => `let at${c} = ((b * params.keys + min(first + ${c * L}u + s, key_end - 1u)) * params.heads + h) * value_width; ${chunkEach("value", (u) => `let v${c}_${u} = v[at${c} + x_value${u}];`)}`)}
 ${pairEach((r, c) => `{ let w = vec4f(subgroupShuffle(${share}${r}_${c}, s)); ${chunkEach("value", (u) => `sum${r}_${u} = fma(w, v${c}_${u}, sum${r}_${u});`)} }`)}
     }
+    ${mask ? "}" : ""}
   }
 ${groupEach((g) => `var total_${g} = 0.0; var highest_${g} = 0.0;`)}
 ${otherEach((r) => `{ let here = lane == ${r % L}u; total_${Math.floor(r / L)} = select(total_${Math.floor(r / L)}, subgroupAdd(total${r}), here); highest_${Math.floor(r / L)} = select(highest_${Math.floor(r / L)}, highest${r}, here); }`)}

@@ -19,6 +19,8 @@ export interface Held extends Tile {
   readonly heldProducts: (sum: string, own: { readonly buffer: string; readonly at: string }, held: string, width: HeldWidth, factor?: string) => string;
   /** Declares `x_score<u>` and `x_value<u>`: which vector of a row is this lane's. */
   readonly places: string;
+  /** Statements that make a variable the largest of all lanes' in each of them. */
+  readonly laneMax: (name: string) => string;
   /** Whether chunk u of a row has a vector for this lane. */
   readonly inRow: (width: HeldWidth, u: number) => string;
   /** The kernel's name behind the form. */
@@ -95,6 +97,7 @@ ${[..."xyzw"].map((x) => otherEach((r) => `{ let e = subgroupShuffle(${held}${r}
 }`),
     places: `${widthsOf(shape).declare}
 ${(["score", "value"] as const).map((width) => chunkEach(width, (u) => `let x_${width}${u} = min(lane + ${u * L}u, ${width}_width - 1u);`)).join("\n")}`,
+    laneMax: (name) => Array.from({ length: Math.log2(L) }, (_, i) => `${name} = max(${name}, subgroupShuffleXor(${name}, ${2 ** i}u));`).join(" "),
     inRow: (width, u) => `lane + ${u * L}u < ${width}_width`,
     suffix: `${heldName(size)}.${chunkCount(shape.dim, L)}.${chunkCount(shape.valueDim, L)}${variantName(shape)}`,
   };
