@@ -33,6 +33,8 @@ export { workgroupTileMatmul } from "./matmul/workgroup-tile.js";
 export { matmulShape } from "./matmul/shape.js";
 export type { Activation, Epilogue, MatmulOptions, MatmulShape } from "./matmul/shape.js";
 export { activate, activationWgsl, erf } from "./matmul/activation.js";
+export { addPartialSums } from "./reduce/partial-sums.js";
+export type { PartialSums } from "./reduce/partial-sums.js";
 export { nonFiniteCount, reduce, sumSquares } from "./reduce/reduce.js";
 export type { ReduceKind, ReduceShape } from "./reduce/reduce.js";
 export { cumsum } from "./cumsum/cumsum.js";

@@ -9,6 +9,7 @@ import { deformableAggregationFeaturesBackwardOp, deformableAggregationOp, defor
 import { dropoutOp } from "./dropout.js";
 import { elementLossOps } from "./element-loss.js";
 import { elementwiseOps } from "./elementwise.js";
+import { fusedSumsOp } from "./fused-sums.js";
 import { gatherOp, scatterAddOp } from "./gather.js";
 import { fourierEmbeddingBackwardOp, fourierEmbeddingOp } from "./fourier-embedding.js";
 import { boxOverlapOp, projectPointsBackwardOp, projectPointsOp, rotatePointsBackwardOp, rotatePointsOp, rotatePointsPosesBackwardOp } from "./geometry.js";
@@ -35,7 +36,7 @@ import { logSoftmaxBackwardOp, logSoftmaxOp, softmaxBackwardOp, softmaxOp } from
 const ops: readonly unknown[] = [
   ...elementwiseOps, sinOp, cosOp,
   reshapeOp, permuteOp, sliceOp, padOp, concatOp, splitOp,
-  sumOp, meanOp, maxOp, minOp, argMaxOp, argMinOp, sumSquaresOp, cumsumOp,
+  sumOp, meanOp, maxOp, minOp, argMaxOp, argMinOp, sumSquaresOp, cumsumOp, fusedSumsOp,
   gatherOp, scatterAddOp,
   matmulOp,
   conv1dOps.forward, conv1dOps.backwardInput, conv1dOps.backwardWeight, conv2dOps.forward, conv2dOps.backwardInput, conv2dOps.backwardWeight,

@@ -1,10 +1,8 @@
-import { type Arrays, declare, foldedGrid, foldedWidth, type Binding, type Kernel, type KernelTarget, type UniformField } from "@distilldrive/kernels";
-import { GraphError } from "../errors.js";
-import type { Tensor } from "../graph.js";
-import { literal } from "../wgsl-literal.js";
+import { declare, foldedGrid, foldedWidth, type Binding, type Kernel, type KernelTarget, type UniformField } from "@distilldrive/kernels";
 import { bytesOf } from "../op.js";
 import { sizeOf, stridesOf } from "../shape.js";
 import type { FusedGroup } from "../transform/fuse.js";
+import { evaluate, expressions, flopsOf, load, nameOf, vectorTypes } from "./expressions.js";
 import { mergeAxes, type MergedAxes } from "./merge-axes.js";
 
 /** Invocations of a workgroup. */
@@ -31,7 +29,7 @@ export function elementwiseKernel(group: FusedGroup, target: KernelTarget): Kern
   const plan = axes.dims.length === 1 ? linePlan(group, axes, count, target) : gridPlan(group, axes, target);
   const { lines, functions } = expressions(group);
   return {
-    name: `elementwise.${nameOf(group)}`,
+    name: `elementwise.${nameOf(group.nodes)}`,
     wgsl: `${declare(bindings, plan.uniforms, plan.elements)}
 alias T = ${plan.wide ? "vec4f" : "f32"};
 alias U = ${plan.wide ? "vec4u" : "u32"};
@@ -45,10 +43,10 @@ ${plan.main(lines, `t${group.nodes.length - 1}`)}
     uniforms: plan.uniforms,
     grid: plan.grid,
     cost: {
-      flops: group.nodes.reduce((flops, node) => flops + (node.op?.cost(node.inputs.map((t) => t.type), node.outputs.map((t) => t.type), node.attributes as never).flops ?? 0), 0),
+      flops: flopsOf(group),
       bytes: bytesOf(group.inputs.map((input) => input.type), [group.output.type]),
     },
-    reference: (arrays) => ({ y: evaluate(group, arrays) }),
+    reference: (arrays) => ({ y: evaluate(group, arrays)(group.output) }),
   };
 }
 
@@ -66,14 +64,6 @@ interface ElementPlan {
 function stepsFor(items: number, length: number, target: KernelTarget): number {
   return target.class === "software" ? Math.max(1, Math.min(mostSteps, length, Math.floor(items / (team * workgroupsWanted)))) : 1;
 }
-
-/** An input as `T` at an index; single elements become vectors of equals. */
-function load(input: Tensor, position: number, index: string, vector: boolean): string {
-  const element = `x${position}[${index}]`;
-  return `let v${position} = T(${vector || input.dtype === "f32" ? element : `f32(${element})`});`;
-}
-
-const vectorTypes = { f32: "vec4f", i32: "vec4i", u32: "vec4u" } as const;
 
 /** One merged axis: every input has all elements in order, or is one number. Three elements behind the last whole four are stored singly. */
 function linePlan(group: FusedGroup, { strides }: MergedAxes, count: number, target: KernelTarget): ElementPlan {
@@ -181,46 +171,4 @@ function gridPlan(group: FusedGroup, { dims, strides }: MergedAxes, target: Kern
     y[base + ${output.step ?? "0u"}] = ${result};
   }`,
   };
-}
-
-/** The group's nodes as WGSL lines `let t0 = ...`, and the functions they call. */
-function expressions(group: FusedGroup): { readonly lines: readonly string[]; readonly functions: string } {
-  const names = new Map(group.inputs.map((input, position) => [input, `v${position}`]));
-  const inside = new Set(group.nodes);
-  const reference = (tensor: Tensor): string => {
-    if (tensor.node.source?.kind === "literal") return `T(${literal(tensor.node.source.value)})`;
-    if (inside.has(tensor.node)) return `t${group.nodes.indexOf(tensor.node)}`;
-    const name = names.get(tensor);
-    if (!name) throw new GraphError(`fusion: ${tensor.toString()} is neither inside the group nor one of its inputs.`);
-    return name;
-  };
-  const functions = new Set<string>();
-  const lines = group.nodes.flatMap((node, position) => {
-    if (node.op?.lower.kind !== "elementwise") return [];
-    if (node.op.lower.functions !== undefined) functions.add(node.op.lower.functions);
-    return [`let t${position} = ${node.op.lower.expression(node.inputs.map(reference), node.attributes as never)};`];
-  });
-  return { lines, functions: [...functions].join("\n") };
-}
-
-function nameOf(group: FusedGroup): string {
-  const names = group.nodes.map((node) => node.op?.name ?? "");
-  return names.length <= 4 ? names.join("+") : `${names.slice(0, 3).join("+")}+${names.length - 3} more`;
-}
-
-function evaluate(group: FusedGroup, arrays: Arrays): Float64Array {
-  const values = new Map<Tensor, Float64Array>();
-  group.inputs.forEach((input, position) => values.set(input, arrays[`x${position}`] ?? new Float64Array(0)));
-  for (const node of group.nodes) {
-    const inputs = node.inputs.map((tensor) => {
-      const { source } = tensor.node;
-      return source?.kind === "literal" ? Float64Array.of(source.value) : (values.get(tensor) ?? new Float64Array(0));
-    });
-    const results = node.op?.reference(inputs, node.attributes as never, {
-      inputs: node.inputs.map((input) => input.type),
-      outputs: node.outputs.map((output) => output.type),
-    });
-    node.outputs.forEach((output, position) => values.set(output, results?.[position] ?? new Float64Array(0)));
-  }
-  return values.get(group.output) ?? new Float64Array(0);
 }

@@ -120,7 +120,7 @@ class Planner {
     { fused = true, keep = [], assign = true, precision = "f32" }: PlanOptions,
     recomputations = 0,
   ) {
-    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused, recomputations });
+    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused, recomputations, maxBuffers: target.limits.maxStorageBuffersPerShaderStage });
     this.graph = graph;
     this.assignments = graph.assignments;
     this.keep = new Map(

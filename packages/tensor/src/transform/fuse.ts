@@ -70,20 +70,25 @@ export function fuse(nodes: readonly Node[], kept: ReadonlySet<Tensor>, maxInput
 }
 
 /** Floating point operations above which an element is not worth computing more than once. */
-const costlyFlops = 8;
+export const costlyFlops = 8;
 
 function fits(node: Node, root: Node): boolean {
   const [own] = node.outputs;
   const [whole] = root.outputs;
-  if (!own || !whole || !node.op) return false;
-  const size = sizeOf(own.shape);
-  if (size === sizeOf(whole.shape)) return true;
+  if (!own || !whole) return false;
+  return sizeOf(own.shape) === sizeOf(whole.shape) || flopsPerElement(node) < costlyFlops;
+}
+
+/** Floating point operations an elementwise node takes for one element of its result. */
+export function flopsPerElement(node: Node): number {
+  const [own] = node.outputs;
+  if (!own || !node.op) return 0;
   const { flops } = node.op.cost(
     node.inputs.map((input) => input.type),
     node.outputs.map((output) => output.type),
     node.attributes as never,
   );
-  return flops < costlyFlops * Math.max(1, size);
+  return flops / Math.max(1, sizeOf(own.shape));
 }
 
 function externalInputs(nodes: readonly Node[]): Tensor[] {

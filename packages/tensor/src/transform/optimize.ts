@@ -1,5 +1,6 @@
 import type { Graph, Tensor } from "../graph.js";
 import { fuseEpilogues } from "./epilogue.js";
+import { fuseSums } from "./fuse-sums.js";
 import { pushSlices } from "./push-slices.js";
 import { recompute } from "./recompute.js";
 import type { Rewritten } from "./rewrite.js";
@@ -16,6 +17,8 @@ export interface OptimizeOptions {
   readonly transform: boolean;
   /** How often to look for the moment of the highest memory use and recompute cheap results behind it. Default 0. */
   readonly recomputations?: number;
+  /** Storage buffers a kernel may use. Default: what every device offers. */
+  readonly maxBuffers?: number;
 }
 
 /** A graph on its way through the transforms. */
@@ -39,16 +42,17 @@ class Pipeline {
 
 /**
  * The graph that is planned: the traced one with duplicates merged, identities and dead code gone, only the rows computed
- * that somebody reads, and matrix products with their epilogues. Every transform's result is verified.
+ * that somebody reads, matrix products with their epilogues, and column sums with the elementwise work before them. Every transform's result is verified.
  * @throws GraphError naming the transform and the node when a transform is wrong
  */
-export function optimize(graph: Graph, { keep, assign, transform, recomputations = 0 }: OptimizeOptions): Rewritten {
+export function optimize(graph: Graph, { keep, assign, transform, recomputations = 0, maxBuffers }: OptimizeOptions): Rewritten {
   verify(graph, "trace");
   const start = new Pipeline(graph, keep, (tensor) => graph.resolve(tensor)).then("simplify", (g, kept) => simplify(g, kept, { assign, identities: transform }));
   if (!transform) return start;
   const read = graph.dropsDeadRows ? start.then("pushSlices", pushSlices) : start;
   let made = read.then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
-  // Last, because merging duplicates would undo it.
+  // Behind these two duplicates are not merged any more: that would undo what is computed twice on purpose.
+  made = made.then("fuseSums", (g, kept) => fuseSums(g, kept, maxBuffers));
   for (let round = 0; round < recomputations; round++) made = made.then("recompute", recompute);
   return made;
 }

@@ -38,14 +38,22 @@ export function countReaders(nodes: readonly Node[], roots: readonly Tensor[]): 
   return readers;
 }
 
+/** How a graph is rewritten. */
+export interface RewriteOptions {
+  /** false: variables stay as they are. */
+  readonly assign?: boolean;
+  /** Another order of the live nodes, in which whatever a rule looks up still comes before. */
+  readonly order?: (nodes: readonly Node[]) => readonly Node[];
+}
+
 /** Applies a rule to the live nodes of a graph, in order, and collects what comes out in a new graph. */
-export function rewrite(source: Graph, keep: readonly Tensor[], rule: Rule, { assign = true }: { readonly assign?: boolean } = {}): Rewritten {
+export function rewrite(source: Graph, keep: readonly Tensor[], rule: Rule, { assign = true, order = (nodes) => nodes }: RewriteOptions = {}): Rewritten {
   const target = new Graph();
   const map = new Map<Tensor, Tensor>();
   const resolve = (tensor: Tensor): Tensor | undefined => map.get(source.resolve(tensor));
   const assignments = assign ? source.assignments : [];
   const roots = [...source.outputs.values(), ...assignments.map(({ value }) => value), ...keep.map((tensor) => source.resolve(tensor))];
-  for (const node of liveNodes(source, roots)) {
+  for (const node of order(liveNodes(source, roots))) {
     const inputs = node.inputs.map((input) => map.get(input));
     target.inScopeOf(node, () => {
       const present = inputs.filter((input) => input !== undefined);
