@@ -104,8 +104,8 @@ class Search {
       if (other.id <= sum.id || this.isTaken(other)) continue;
       draft = this.#with(draft, other) ?? draft;
     }
-    draft = this.#withSiblings(draft);
-    draft = this.#recomputing(draft);
+    draft = this.#recomputing(this.#withSiblings(draft));
+    draft = this.#withSiblings(this.#withProducers(draft, true));
     return draft.owned.size > 0 || draft.sums.length > 1 ? this.#finished(draft) : null;
   }
 
@@ -134,20 +134,25 @@ class Search {
     if (value) return this.#valid({ ...draft, sums: [...draft.sums, { node, result, value }] });
     const own = this.#around(node);
     if (!own || !sameShape(own.domain, draft.domain)) return null;
-    const shares = [...this.#largeInputs(own)].some((input) => large.has(input)) || [...own.owned].some((each) => draft.owned.has(each) || each.outputs.some((output) => large.has(output)));
+    const shares = [...this.#largeInputs(own)].some((input) => large.has(input) || draft.owned.has(input.node)) || [...own.owned].some((each) => draft.owned.has(each) || each.outputs.some((output) => large.has(output)));
     if (!shares) return null;
     const joined = this.#valid({ ...draft, owned: new Set([...draft.owned, ...own.owned]), sums: [...draft.sums, ...own.sums] });
     return joined && this.#withProducers(joined);
   }
 
-  /** Takes in elementwise nodes whose results the draft reads, as far as they can be computed there in place of where they are. */
-  #withProducers(draft: Draft): Draft {
+  /**
+   * Takes in elementwise nodes whose results the draft reads, as far as they can be computed there in place of where they are.
+   * @param all also those that elementwise kernels read, which might compute them in registers otherwise
+   */
+  #withProducers(draft: Draft, all = false): Draft {
     let grown = draft;
     const refused = new Set<Node>();
     for (;;) {
       const next = this.#inputs(grown).find(({ node }) => isElementwise(node) && !refused.has(node));
       if (!next) return grown;
-      const owning = this.#owning(grown, [next.node]);
+      const readers = this.#outsideReaders(grown, next);
+      const elsewhere = readers.length > 0 && readers.every(isElementwise) && !this.roots.has(next);
+      const owning = all || !elsewhere ? this.#owning(grown, [next.node]) : null;
       if (owning) grown = owning;
       else refused.add(next.node);
     }
