@@ -88,6 +88,9 @@ export interface PlanOptions {
 /** Rounds of recomputation that are tried; each looks at the highest memory use that is left. */
 const recomputeRounds = 6;
 
+/** Elements from which on column sums are fused on CPU drivers: smaller ones, as in the tiny teacher, made no step faster. */
+const smallestSumOnCpu = 65_536;
+
 /** Turns a graph into dispatches and memory for a target. */
 export function planProgram(graph: Graph, target: KernelTarget, options: PlanOptions = {}): Plan {
   let best = new Planner(graph, target, options).plan();
@@ -120,7 +123,8 @@ class Planner {
     { fused = true, keep = [], assign = true, precision = "f32" }: PlanOptions,
     recomputations = 0,
   ) {
-    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused, recomputations, maxBuffers: target.limits.maxStorageBuffersPerShaderStage });
+    const smallestSum = target.class === "software" ? smallestSumOnCpu : 0;
+    const { graph, resolve } = optimize(traced, { keep, assign, transform: fused, recomputations, maxBuffers: target.limits.maxStorageBuffersPerShaderStage, smallestSum });
     this.graph = graph;
     this.assignments = graph.assignments;
     this.keep = new Map(

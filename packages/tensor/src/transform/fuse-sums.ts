@@ -12,10 +12,11 @@ const portableBuffers = 8;
  * on the way that others need are written by the same pass, and cheap ones made earlier are computed again where that
  * saves reading them.
  * @param maxBuffers storage buffers a kernel may use
+ * @param smallest elements from which on a sum is worth a pass
  */
-export function fuseSums(graph: Graph, keep: readonly Tensor[], maxBuffers = portableBuffers): Rewritten {
+export function fuseSums(graph: Graph, keep: readonly Tensor[], maxBuffers = portableBuffers, smallest = 0): Rewritten {
   const roots = rootsOf(graph, keep);
-  const passes = findPasses(liveNodes(graph, roots), new Set(roots), maxBuffers);
+  const passes = findPasses(liveNodes(graph, roots), new Set(roots), maxBuffers, smallest);
   const passOf = new Map<Node, Pass>();
   for (const pass of passes) for (const node of pass.replaced) passOf.set(node, pass);
   const made = new Map<Pass, ReadonlyMap<Tensor, Tensor>>();

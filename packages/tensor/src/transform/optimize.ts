@@ -19,6 +19,8 @@ export interface OptimizeOptions {
   readonly recomputations?: number;
   /** Storage buffers a kernel may use. Default: what every device offers. */
   readonly maxBuffers?: number;
+  /** Elements from which on a column sum takes in the work before it. Default 0. */
+  readonly smallestSum?: number;
 }
 
 /** A graph on its way through the transforms. */
@@ -45,14 +47,14 @@ class Pipeline {
  * that somebody reads, matrix products with their epilogues, and column sums with the elementwise work before them. Every transform's result is verified.
  * @throws GraphError naming the transform and the node when a transform is wrong
  */
-export function optimize(graph: Graph, { keep, assign, transform, recomputations = 0, maxBuffers }: OptimizeOptions): Rewritten {
+export function optimize(graph: Graph, { keep, assign, transform, recomputations = 0, maxBuffers, smallestSum }: OptimizeOptions): Rewritten {
   verify(graph, "trace");
   const start = new Pipeline(graph, keep, (tensor) => graph.resolve(tensor)).then("simplify", (g, kept) => simplify(g, kept, { assign, identities: transform }));
   if (!transform) return start;
   const read = graph.dropsDeadRows ? start.then("pushSlices", pushSlices) : start;
   let made = read.then("fuseEpilogues", fuseEpilogues).then("simplify", (g, kept) => simplify(g, kept));
   // Behind these two duplicates are not merged any more: that would undo what is computed twice on purpose.
-  made = made.then("fuseSums", (g, kept) => fuseSums(g, kept, maxBuffers));
+  made = made.then("fuseSums", (g, kept) => fuseSums(g, kept, maxBuffers, smallestSum));
   for (let round = 0; round < recomputations; round++) made = made.then("recompute", recompute);
   return made;
 }

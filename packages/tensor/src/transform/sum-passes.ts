@@ -1,5 +1,5 @@
 import type { Node, Tensor } from "../graph.js";
-import { sameShape, type Shape, sizeOf } from "../shape.js";
+import { aroundAxis, sameShape, type Shape, sizeOf } from "../shape.js";
 import { costlyFlops, flopsPerElement } from "./fuse.js";
 
 /** A column sum of a graph and what it adds up, seen in the shape of the pass. */
@@ -49,10 +49,11 @@ const smallFactor = 8;
  * @param nodes live nodes in order
  * @param roots tensors that are read from outside
  * @param maxBuffers storage buffers a kernel may use
+ * @param smallest elements from which on a sum is looked at
  */
-export function findPasses(nodes: readonly Node[], roots: ReadonlySet<Tensor>, maxBuffers: number): readonly Pass[] {
+export function findPasses(nodes: readonly Node[], roots: ReadonlySet<Tensor>, maxBuffers: number, smallest: number): readonly Pass[] {
   const search = new Search(nodes, roots, maxBuffers);
-  const sums = nodes.filter(isColumnSum);
+  const sums = nodes.filter((node) => isColumnSum(node) && sizeOf(node.inputs[0]?.shape ?? []) >= smallest);
   const passes: Pass[] = [];
   for (const sum of sums) {
     const pass = search.isTaken(sum) ? null : search.passOf(sum, sums);
@@ -63,11 +64,18 @@ export function findPasses(nodes: readonly Node[], roots: ReadonlySet<Tensor>, m
   return passes;
 }
 
-/** A sum over leading axes that leaves more than one column. */
+/** Columns, or fours of columns, that fill the lanes of a subgroup of a CPU driver. */
+const fullLanes = 8;
+/** So few rows may be walked with lanes to spare. */
+const fewRows = 64;
+
+/** A sum over leading axes that leaves columns enough for a pass to keep its lanes busy: an invocation walks down each. */
 function isColumnSum({ op, inputs: [x], attributes }: Node): boolean {
   if (op?.name !== "sum" || !x || sizeOf(x.shape) === 0) return false;
   const { axis } = attributes as { readonly axis: number };
-  return sizeOf(x.shape.slice(0, axis)) === 1 && sizeOf(x.shape.slice(axis + 1)) > 1;
+  const { outer, n, inner } = aroundAxis(x.shape, axis);
+  const lanes = inner % 4 === 0 ? inner / 4 : inner;
+  return outer === 1 && inner > 1 && (lanes >= fullLanes || n <= fewRows);
 }
 
 class Search {
