@@ -41,6 +41,7 @@ export { egoStateFeatures, egoStatusEncoder } from "./encoders/ego-status-encode
 export type { EgoState, EgoStatusEncoder } from "./encoders/ego-status-encoder.js";
 
 export { constantTurnRate, planarMotionOf } from "./planner/constant-turn-rate.js";
+export { fadingMotion } from "./planner/fading-motion.js";
 export type { ConstantTurnRateOptions } from "./planner/constant-turn-rate.js";
 export { decoderLayers, PUBLISHED_DECODER } from "./planner/decoder.js";
 export type { Decoder, DecoderConfig, DecoderLayer, DecoderOperation, DecoderScene } from "./planner/decoder.js";

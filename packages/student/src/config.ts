@@ -25,7 +25,7 @@ export interface StudentConfig {
   /** "status": ego instances get the ego state (our option, default); "none": as published. */
   readonly egoInput: "none" | "status";
   /**
-   * What the plan is a difference to: "egoStatus", a path learned from the ego state (our option, default);
+   * What the plan is a difference to: "egoMotion", a path learned from how the car moved (our option, default);
    * "constantTurnRate", a roll-out of it (our option); "none", as published.
    */
   readonly planReference: PlanReferenceKind;
@@ -38,7 +38,7 @@ const OPTIONS = {
   decoder: PUBLISHED_DECODER,
   memoryFrames: 4,
   egoInput: "status",
-  planReference: "egoStatus",
+  planReference: "egoMotion",
 } as const;
 
 /** Sizes by name, matching the teacher's. `tiny` is made for two CPU cores. */

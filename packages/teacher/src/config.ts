@@ -27,7 +27,7 @@ export interface TeacherConfig {
   /** "status": ego instances get the ego state (our option, default); "none": as published. */
   readonly egoInput: "none" | "status";
   /**
-   * What the plan is a difference to: "egoStatus", a path learned from the ego state (our option, default);
+   * What the plan is a difference to: "egoMotion", a path learned from how the car moved (our option, default);
    * "constantTurnRate", a roll-out of it (our option); "none", as published.
    */
   readonly planReference: PlanReferenceKind;
@@ -54,7 +54,7 @@ const OPTIONS = {
   memoryFrames: 4,
   agentInput: "future",
   egoInput: "status",
-  planReference: "egoStatus",
+  planReference: "egoMotion",
   status: "perMode",
   velocityInterval: 0.5,
   directionOffset: 0,

@@ -29,7 +29,7 @@ export function teacherSizesOf(tensors: ReadonlyMap<string, { readonly shape: re
     ...(operations < decoder.length ? {} : { decoderGroups: Math.round(operations / decoder.length) }),
     ...(steps === undefined ? {} : { agentInput: steps === VOCABULARY.motion.steps ? "future" : "history" }),
     egoInput: has("ego_status_encoder.") ? "status" : "none",
-    planReference: has("plan_reference.") ? "egoStatus" : "none",
+    planReference: has("plan_reference.") ? "egoMotion" : "none",
     rewards: weights === undefined ? [] : weights === PAPER_REWARDS.length ? PAPER_REWARDS : PUBLISHED_REWARDS,
   };
 }

@@ -42,11 +42,11 @@ export interface ReferenceTaskOptions {
 }
 
 /**
- * Training of a planner's reference path alone (`planReference: "egoStatus"`): steps cost next to nothing, so it can see
+ * Training of a planner's reference path alone (`planReference: "egoMotion"`): steps cost next to nothing, so it can see
  * the data many times before the whole planner does. Its variables are named as in the planner: `plan_reference.net...`.
  */
 export function referenceTask({ batches, lanes, augmentation }: ReferenceTaskOptions): Task {
-  const plan_reference = planReference({ kind: "egoStatus", commands: 3, steps: 6, pastSteps: 4 });
+  const plan_reference = planReference({ kind: "egoMotion", commands: 3, steps: 6, pastSteps: 4 });
   return {
     name: "plan-reference",
     model: { model: { plan_reference } },

@@ -11,7 +11,7 @@ export const townSchema = z.strictObject({
   phases: z.array(z.int().min(0).max(4)).min(1).default([0]),
 });
 
-/** Training of the reference path (`planReference: "egoStatus"`) before everything else; cheap steps. */
+/** Training of the reference path (`planReference: "egoMotion"`) before everything else; cheap steps. */
 export const referenceSchema = z.strictObject({
   /** Steps; 0 leaves the reference to the training of the whole planner. */
   steps: z.int().min(0).default(1500),
@@ -20,7 +20,7 @@ export const referenceSchema = z.strictObject({
   /** Peak learning rate. */
   learningRate: z.number().positive().default(1e-3),
   /** Decoupled weight decay; high, because a few scenes are soon learned by heart. */
-  weightDecay: z.number().min(0).default(0.3),
+  weightDecay: z.number().min(0).default(3),
 });
 
 /** Settings every training run has, with units and defaults. */

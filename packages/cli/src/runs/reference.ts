@@ -34,8 +34,8 @@ export async function initialReference(
   teacher: TeacherOfRecord | null,
 ): Promise<InitialReference | null> {
   const { settings, model } = resolved;
-  if (model.planReference !== "egoStatus") return null;
-  if (teacher?.config.planReference === "egoStatus") {
+  if (model.planReference !== "egoMotion") return null;
+  if (teacher?.config.planReference === "egoMotion") {
     const values = new Map([...teacher.values].flatMap(([name, value]) => (name.startsWith(PREFIX) ? [[`model.${name}`, value] as const] : [])));
     return { values, interrupted: null };
   }

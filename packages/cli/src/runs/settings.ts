@@ -35,7 +35,7 @@ const teacherModelFields = z.strictObject({
   maxLines: positive,
   agentInput: z.enum(["future", "history"]),
   egoInput: z.enum(["none", "status"]),
-  planReference: z.enum(["none", "constantTurnRate", "egoStatus"]),
+  planReference: z.enum(["none", "constantTurnRate", "egoMotion"]),
   status: z.enum(["perMode", "mean"]),
   velocityInterval: z.number().positive(),
   directionOffset: z.number().min(0),
@@ -68,7 +68,7 @@ export const studentModelSchema = z.strictObject({
   decoderGroups: positive,
   memoryFrames: positive,
   egoInput: z.enum(["none", "status"]),
-  planReference: z.enum(["none", "constantTurnRate", "egoStatus"]),
+  planReference: z.enum(["none", "constantTurnRate", "egoMotion"]),
   teacherChannels: positive,
 }) satisfies z.ZodType<StudentConfig>;
 

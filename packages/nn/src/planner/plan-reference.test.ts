@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { EgoState } from "../encoders/ego-status-encoder.js";
 import { expectClose, variableValues } from "../golden.fixture.js";
 import { constantTurnRate } from "./constant-turn-rate.js";
+import { fadingMotion } from "./fading-motion.js";
 import { planReference, type PlanReferenceKind } from "./plan-reference.js";
 
 const [lanes, commands, steps, pastSteps] = [2, 3, 6, 4];
@@ -19,10 +20,10 @@ function trace(kind: PlanReferenceKind): { graph: Graph; path: Tensor | null; re
   return { graph, reference, path: reference(egoOf(graph)) };
 }
 
-/** The roll-out once per command. */
-function rollOut(): number[] {
+/** A roll-out once per command. */
+function rollOut(of: (graph: Graph) => Tensor): number[] {
   const graph = new Graph();
-  graph.output("path", constantTurnRate(graph.constant([8, 3], [2]), graph.constant([0.2, -0.4], [2]), { steps }));
+  graph.output("path", of(graph));
   const path = [...(interpret(graph).outputs.get("path") ?? [])];
   return Array.from({ length: lanes }, (_, lane) => Array.from({ length: commands }, () => path.slice(12 * lane, 12 * lane + 12)).flat()).flat();
 }
@@ -38,18 +39,19 @@ describe("planReference", () => {
     const { graph, path, reference } = trace("constantTurnRate");
     expect(path?.shape).toEqual([lanes, commands, steps, 2]);
     if (path) graph.output("path", path);
-    expectClose(interpret(graph).outputs.get("path"), rollOut(), 1e-6, "path");
+    const turning = rollOut((own) => constantTurnRate(own.constant([8, 3], [2]), own.constant([0.2, -0.4], [2]), { steps }));
+    expectClose(interpret(graph).outputs.get("path"), turning, 1e-6, "path");
     expect(variablesOf(reference).size).toBe(0);
   });
 
-  it("egoStatus: roll-out plus an MLP of the ego state and the command, by plain loops", () => {
-    const { graph, path, reference } = trace("egoStatus");
+  it("egoMotion: roll-out plus an MLP of the ego state and the command, by plain loops", () => {
+    const { graph, path, reference } = trace("egoMotion");
     if (!path) throw new Error("a learned reference has a path");
     graph.output("path", path);
     const variables = variableValues(reference);
     const layers = [...variablesOf(reference).values()];
     const scales = [3, 3, 3, 0.3, 0.3, 0.3, 10, 10, 10, 0.3];
-    const expected = rollOut();
+    const expected = rollOut((own) => fadingMotion(egoOf(own), { steps }));
     for (let lane = 0; lane < lanes; lane++) {
       const mask = lane === 0 ? [0, 1, 1, 1] : [1, 1, 1, 1];
       const state = [
@@ -72,8 +74,8 @@ describe("planReference", () => {
     expectClose(interpret(graph, { variables }).outputs.get("path"), expected, 1e-6, "path");
   });
 
-  it("egoStatus: starts near the roll-out, and every layer learns", () => {
-    const { graph, path, reference } = trace("egoStatus");
+  it("egoMotion: starts near the roll-out, and every layer learns", () => {
+    const { graph, path, reference } = trace("egoMotion");
     if (!path) throw new Error("a learned reference has a path");
     graph.output("path", path);
     const named = [...variablesOf(reference)];
@@ -81,7 +83,7 @@ describe("planReference", () => {
       graph.output(`d ${named[i]?.[0] ?? ""}`, gradient);
     });
     const { outputs } = interpret(graph, { variables: variableValues(reference) });
-    const start = rollOut();
+    const start = rollOut((own) => fadingMotion(egoOf(own), { steps }));
     outputs.get("path")?.forEach((value, i) => {
       expect(Math.abs(value - (start[i] ?? 0))).toBeLessThan(0.3);
     });

@@ -3,9 +3,10 @@ import { egoStateFeatures, type EgoState } from "../encoders/ego-status-encoder.
 import { linear } from "../layers/linear.js";
 import { relu, sequential, type Sequential } from "../layers/sequential.js";
 import { constantTurnRate, planarMotionOf } from "./constant-turn-rate.js";
+import { fadingMotion } from "./fading-motion.js";
 
-/** What the planned displacements are a difference to: nothing (published), a constant-turn-rate roll-out, or a learned one. */
-export type PlanReferenceKind = "none" | "constantTurnRate" | "egoStatus";
+/** What the planned displacements are a difference to: nothing (published), a constant-turn-rate roll-out, or one that is learned. */
+export type PlanReferenceKind = "none" | "constantTurnRate" | "egoMotion";
 
 /** Sizes of a {@link planReference}. */
 export interface PlanReferenceConfig {
@@ -29,12 +30,13 @@ const HIDDEN = 128;
 
 /**
  * Our option `planReference`. "constantTurnRate": the car keeps its speed and turn rate, whatever the command.
- * "egoStatus": that roll-out plus what an MLP makes of the ego state and the command; it learns the expert's median path
- * by a loss of its own (`reference`), so that the modes need only say what agents, map and memory change about it.
+ * "egoMotion": speed, acceleration and turn rate go on and fade ({@link fadingMotion}), plus what an MLP makes of the ego
+ * state and the command; it learns the expert's median path by a loss of its own (`reference`), so that the modes need only
+ * say what agents, map and memory change about it.
  */
 export function planReference({ kind, commands, steps, pastSteps }: PlanReferenceConfig): PlanReference {
   const net =
-    kind === "egoStatus"
+    kind === "egoMotion"
       ? sequential(
           linear(10 + 3 * pastSteps + commands, HIDDEN),
           relu,
@@ -47,7 +49,8 @@ export function planReference({ kind, commands, steps, pastSteps }: PlanReferenc
     if (kind === "none") return null;
     const lanes = ego.status.at(0);
     const { speed, turnRate } = planarMotionOf(ego.status);
-    const kept = broadcastTo(expandDims(constantTurnRate(speed, turnRate, { steps }), 1), [lanes, commands, steps, 2]);
+    const rolledOut = net ? fadingMotion(ego, { steps }) : constantTurnRate(speed, turnRate, { steps });
+    const kept = broadcastTo(expandDims(rolledOut, 1), [lanes, commands, steps, 2]);
     if (!net) return kept;
     const features = egoStateFeatures(ego);
     const width = features.at(1);
