@@ -8,6 +8,8 @@ import { keptFactor, keyPenalty, stayWgsl, type TileSize } from "./tile.js";
 
 /** Scores may exceed the number they are relative to by so many powers of two before the sums are scaled anew. */
 const headroom = "8.0";
+/** Keys whose values meet the sums at a time: the sums are on the stack, and two keys share the way there and back. More do not fit into registers. */
+const keysAtOnce = 2;
 
 /**
  * Forward kernel for CPU drivers with subgroups: a workgroup holds a block of queries and their sums and walks along the keys, which are in
@@ -21,6 +23,7 @@ export function heldForward(shape: AttentionShape, size: TileSize, target: Kerne
   const held = heldOf(shape, size, target);
   const { own: C, other: R, lanes: L, ownEach, otherEach, pairEach, groupEach, chunkEach } = held;
   const share = dropout > 0 ? "w" : "p";
+  const keyEach = (line: (x: number) => string): string => Array.from({ length: keysAtOnce }, (_, x) => line(x)).join(" ");
   // Control flow depends on a maximum over the subgroup, which is the same in all its lanes; the language cannot see that.
   const wgsl = `diagnostic(off, subgroup_uniformity);
 ${held.enable}${declare(bindings, uniforms, { q: "vec4f", k: "vec4f", v: "vec4f", out: "vec4f" })}
@@ -65,9 +68,9 @@ ${otherEach((r) => `{ var top = highest${r}; ${ownEach((c) => `top = max(top, s$
     }
 ${stayWgsl(shape, held, (c) => `(bh * params.queries + i0) * params.keys + key${c}`, "params.keys")}
 ${pairEach((r, c) => `let p${r}_${c} = select(exp2(s${r}_${c} - highest${r}), 0.0, s${r}_${c} < ${hiddenBelow}); total${r} += p${r}_${c}; ${dropout > 0 ? `let w${r}_${c} = ${keptFactor(shape, r, c)}p${r}_${c};` : ""}`)}
-    for (var s = 0u; s < ${L}u; s += 1u) {
-${ownEach((c) => `let at${c} = ((b * params.keys + min(first + ${c * L}u + s, key_end - 1u)) * params.heads + h) * value_width; ${chunkEach("value", (u) => `let v${c}_${u} = v[at${c} + x_value${u}];`)}`)}
-${pairEach((r, c) => `{ let w = vec4f(subgroupShuffle(${share}${r}_${c}, s)); ${chunkEach("value", (u) => `sum${r}_${u} = fma(w, v${c}_${u}, sum${r}_${u});`)} }`)}
+    for (var s = 0u; s < ${L}u; s += ${keysAtOnce}u) {
+${keyEach((x) => ownEach((c) => `let at${c}_${x} = ((b * params.keys + min(first + ${c * L + x}u + s, key_end - 1u)) * params.heads + h) * value_width; ${chunkEach("value", (u) => `let v${c}_${x}_${u} = v[at${c}_${x} + x_value${u}];`)}`))}
+${pairEach((r, c) => keyEach((x) => `{ let w = vec4f(subgroupShuffle(${share}${r}_${c}, s + ${x}u)); ${chunkEach("value", (u) => `sum${r}_${u} = fma(w, v${c}_${x}_${u}, sum${r}_${u});`)} }`))}
     }
     ${mask ? "}" : ""}
   }

@@ -6,7 +6,7 @@ import type { AttentionShape } from "./shape.js";
 export interface TileSize {
   /** Rows of the side spread over the lanes that each lane holds. */
   readonly own: number;
-  /** Rows of the other side that meet them at once: each of their elements is loaded by one lane and broadcast. At most 32. */
+  /** Rows of the other side that meet them at once: each of their elements is loaded by one lane and broadcast. */
   readonly other: number;
 }
 
@@ -136,17 +136,24 @@ export function keyPenalty({ mask }: AttentionShape, name: string, key: string, 
   return `let ${name} = select(0.0, ${hiddenPenalty}, ${key} >= params.keys${mask ? ` || keyPaddingMask[${row}] != 0.0` : ""});`;
 }
 
-/** Which weights of the block stay, as bits of `stay<c>`, asked in a loop: unrolled, the random numbers would be most of the kernel. */
+/** Which weights of the block stay, as bits of `stay<c>_<word>`, asked in loops: unrolled, the random numbers would be most of the kernel. */
 export function stayWgsl({ dropout }: AttentionShape, { other, ownEach }: Tile, first: (c: number) => string, step: string): string {
   if (dropout === 0) return "";
-  return `${ownEach((c) => `var stay${c} = 0u; let weight_at${c} = ${first(c)};`)}
-for (var r = 0u; r < ${other}u; r += 1u) { ${ownEach((c) => `stay${c} |= select(0u, 1u << r, kept(stream, weight_at${c} + r * ${step}) > 0.0);`)} }`;
+  const words = Array.from({ length: Math.ceil(other / WORD) }, (_, word) => {
+    const from = word * WORD;
+    return `${ownEach((c) => `var stay${c}_${word} = 0u;`)}
+for (var r = ${from}u; r < ${Math.min(other, from + WORD)}u; r += 1u) { ${ownEach((c) => `stay${c}_${word} |= select(0u, 1u << (r - ${from}u), kept(stream, weight_at${c} + r * ${step}) > 0.0);`)} }`;
+  });
+  return [ownEach((c) => `let weight_at${c} = ${first(c)};`), ...words].join("\n");
 }
 
 /** `keep_scale * ` or `0.0 * ` for a weight, by its bit. */
 export function keptFactor({ dropout }: AttentionShape, r: number, c: number): string {
-  return dropout === 0 ? "" : `select(0.0, params.keep_scale, (stay${c} & ${2 ** r}u) != 0u) * `;
+  return dropout === 0 ? "" : `select(0.0, params.keep_scale, (stay${c}_${Math.floor(r / WORD)} & ${2 ** (r % WORD)}u) != 0u) * `;
 }
+
+/** Bits of a word. */
+const WORD = 32;
 
 /** The tile in kernel and candidate names. */
 export function tileName({ own, other }: TileSize): string {

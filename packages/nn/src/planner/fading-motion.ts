@@ -1,4 +1,4 @@
-import { add, concat, cos, div, greater, maximum, mul, neg, reshape, sin, slice, sqrt, sub, sum, type Tensor, where } from "@distilldrive/tensor";
+import { add, concat, cos, greater, maximum, mul, neg, reshape, sin, slice, sqrt, sub, sum, type Tensor, where } from "@distilldrive/tensor";
 import type { EgoState } from "../encoders/ego-status-encoder.js";
 
 /** Options of {@link fadingMotion}. */
@@ -17,12 +17,10 @@ const ACCELERATION_FADES = 1;
 const TURN_FADES = 2;
 /** Weight of a past displacement relative to the one after it. */
 const OLDER_WEIGHT = 0.5;
-/** Past displacements that must be known to tell an acceleration from them. */
-const FEWEST_KNOWN = 3;
 
 /**
  * Displacements of a car that goes on as it drove: its speed and acceleration are a weighted line through the speeds of
- * the past displacements, so that they neither lag nor follow every wobble (with fewer than three known: those of the status);
+ * the past displacements, so that they neither lag nor follow every wobble (where the oldest is not known: those of the status);
  * then the acceleration fades within a second and the turn rate within two. A car that brakes stops and stays.
  *
  * @returns [B, steps, 2] m, of the origin of the model frame (x right, y forward)
@@ -49,20 +47,26 @@ export function fadingMotion(ego: EgoState, options: FadingMotionOptions): Tenso
 
 /** Present speed (m/s, negative in reverse) and acceleration (m/s^2), each [B, 1]. */
 function speedOf({ status, past, pastMask }: EgoState, interval: number): { readonly speed: Tensor; readonly acceleration: Tensor } {
-  const { graph } = status;
   const [lanes, count] = [past.at(0), past.at(1)];
-  const constants = (value: (age: number) => number): Tensor => graph.constant(Float32Array.from({ length: count }, (_, k) => value(count - 1 - k)), [1, count]);
-  const time = constants((age) => -(age + 0.5) * interval);
-  const weight = mul(pastMask, constants((age) => OLDER_WEIGHT ** age));
-  const forward = reshape(slice(past, 2, 1, 2), [lanes, count]);
-  const speeds = mul(div(sqrt(sum(mul(past, past), { axes: [2] })), interval), where(greater(0, forward), -1, 1));
-  const total = (values: Tensor): Tensor => sum(values, { axes: [1], keepDims: true });
-  const weighted = mul(weight, time);
-  const [w, wt, wtt, ws, wts] = [total(weight), total(weighted), total(mul(weighted, time)), total(mul(weight, speeds)), total(mul(weighted, speeds))];
-  const known = greater(total(pastMask), FEWEST_KNOWN - 0.5);
-  const determinant = where(known, sub(mul(w, wtt), mul(wt, wt)), 1);
+  const [right, forward] = [0, 1].map((axis) => reshape(slice(past, 2, axis, axis + 1), [lanes, count])) as [Tensor, Tensor];
+  const speeds = mul(sqrt(add(mul(right, right), mul(forward, forward))), where(greater(0, forward), -1 / interval, 1 / interval));
+  const known = greater(slice(pastMask, 1, 0, 1), 0.5);
+  const fitted = (shares: readonly number[]): Tensor => sum(mul(speeds, status.graph.constant(shares, [1, count])), { axes: [1], keepDims: true });
+  const line = lineShares(count, interval);
   return {
-    speed: where(known, div(sub(mul(wtt, ws), mul(wt, wts)), determinant), slice(status, 1, 6, 7)),
-    acceleration: where(known, div(sub(mul(w, wts), mul(wt, ws)), determinant), slice(status, 1, 0, 1)),
+    speed: where(known, fitted(line.value), slice(status, 1, 6, 7)),
+    acceleration: where(known, fitted(line.slope), slice(status, 1, 0, 1)),
+  };
+}
+
+/** What each of `count` past speeds adds to value and slope, at the present, of the weighted least-squares line through them. */
+function lineShares(count: number, interval: number): { readonly value: number[]; readonly slope: number[] } {
+  const points = Array.from({ length: count }, (_, k) => ({ weight: OLDER_WEIGHT ** (count - 1 - k), time: (k + 0.5 - count) * interval }));
+  const total = (term: (point: { readonly weight: number; readonly time: number }) => number): number => points.reduce((all, point) => all + term(point), 0);
+  const [w, wt, wtt] = [total(({ weight }) => weight), total(({ weight, time }) => weight * time), total(({ weight, time }) => weight * time * time)];
+  const determinant = w * wtt - wt * wt;
+  return {
+    value: points.map(({ weight, time }) => (weight * (wtt - wt * time)) / determinant),
+    slope: points.map(({ weight, time }) => (weight * (w * time - wt)) / determinant),
   };
 }
