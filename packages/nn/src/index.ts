@@ -67,7 +67,7 @@ export type { ChosenPlan, ChoosePlanOptions, PlanModes } from "./inference/choos
 export { positionsOf } from "./inference/positions.js";
 export { PUBLISHED_RESCORING, rescore } from "./inference/rescore.js";
 export type { RescoreOptions } from "./inference/rescore.js";
-export type { AgentPath, PredictedAgents } from "./inference/predicted-boxes.js";
+export type { AgentFutures, AgentPath, PredictedAgents } from "./inference/predicted-boxes.js";
 export { boxesMeet } from "./inference/boxes-meet.js";
 export type { GroundBox } from "./inference/boxes-meet.js";
 

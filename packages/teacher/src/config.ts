@@ -43,7 +43,10 @@ export interface TeacherConfig {
   readonly egoVelocity: "zero" | "previousStatus";
   /** Rewards of the reinforcement, in the order of their learned weights; none: no reinforcement. */
   readonly rewards: readonly RewardName[];
-  /** Collision re-scoring at inference: as the paper means it ("intended", default), or with the published faults (fact T19). */
+  /**
+   * Collision re-scoring at inference: as the paper means it ("intended", default), by the agents' futures where `agentInput` gives
+   * them to the teacher and by its predictions where not; or by predictions with the published faults (fact T19).
+   */
   readonly rescoring: "intended" | "published";
   /** m added to the length a line segment is divided by to get its direction, default 0; published 1 (fact T11). */
   readonly directionOffset: number;
