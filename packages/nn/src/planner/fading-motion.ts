@@ -1,5 +1,6 @@
-import { add, concat, cos, greater, maximum, mul, neg, reshape, sin, slice, sqrt, sub, sum, type Tensor, where } from "@distilldrive/tensor";
+import { add, concat, cos, expandDims, greater, maximum, mul, neg, reshape, sin, slice, sqrt, sub, sum, type Tensor, where } from "@distilldrive/tensor";
 import type { EgoState } from "../encoders/ego-status-encoder.js";
+import { planarMotionOf } from "./constant-turn-rate.js";
 
 /** Options of {@link fadingMotion}. */
 export interface FadingMotionOptions {
@@ -30,8 +31,9 @@ export function fadingMotion(ego: EgoState, options: FadingMotionOptions): Tenso
   const { graph } = ego.status;
   const lanes = ego.status.at(0);
   const row = (values: (time: number) => number, offset: number): Tensor => graph.constant(Float32Array.from({ length: steps }, (_, k) => values((k + offset) * interval)), [1, steps]);
-  const { speed, acceleration } = speedOf(ego, interval);
-  const turnRate = reshape(slice(ego.status, 1, 5, 6), [lanes, 1]);
+  const present = planarMotionOf(ego.status);
+  const turnRate = expandDims(present.turnRate, 1);
+  const { speed, acceleration } = speedOf(ego, expandDims(present.speed, 1), interval);
 
   const gained = (time: number): number => ACCELERATION_FADES * (time - ACCELERATION_FADES * (1 - Math.exp(-time / ACCELERATION_FADES)));
   const along = (offset: number): Tensor => add(mul(speed, row((time) => time, offset)), mul(acceleration, row(gained, offset)));
@@ -45,8 +47,8 @@ export function fadingMotion(ego: EgoState, options: FadingMotionOptions): Tenso
   return concat([reshape(right, [lanes, steps, 1]), reshape(forward, [lanes, steps, 1])], -1);
 }
 
-/** Present speed (m/s, negative in reverse) and acceleration (m/s^2), each [B, 1]. */
-function speedOf({ status, past, pastMask }: EgoState, interval: number): { readonly speed: Tensor; readonly acceleration: Tensor } {
+/** Present speed (m/s, negative in reverse) and acceleration (m/s^2), each [B, 1]. @param told [B, 1] m/s, the status's speed */
+function speedOf({ status, past, pastMask }: EgoState, told: Tensor, interval: number): { readonly speed: Tensor; readonly acceleration: Tensor } {
   const [lanes, count] = [past.at(0), past.at(1)];
   const [right, forward] = [0, 1].map((axis) => reshape(slice(past, 2, axis, axis + 1), [lanes, count])) as [Tensor, Tensor];
   const speeds = mul(sqrt(add(mul(right, right), mul(forward, forward))), where(greater(0, forward), -1 / interval, 1 / interval));
@@ -54,7 +56,7 @@ function speedOf({ status, past, pastMask }: EgoState, interval: number): { read
   const fitted = (shares: readonly number[]): Tensor => sum(mul(speeds, status.graph.constant(shares, [1, count])), { axes: [1], keepDims: true });
   const line = lineShares(count, interval);
   return {
-    speed: where(known, fitted(line.value), slice(status, 1, 6, 7)),
+    speed: where(known, fitted(line.value), told),
     acceleration: where(known, fitted(line.slope), slice(status, 1, 0, 1)),
   };
 }
