@@ -136,6 +136,9 @@ export function keyPenalty({ mask }: AttentionShape, name: string, key: string, 
   return `let ${name} = select(0.0, ${hiddenPenalty}, ${key} >= params.keys${mask ? ` || keyPaddingMask[${row}] != 0.0` : ""});`;
 }
 
+/** Bits of a word. */
+const WORD = 32;
+
 /** Which weights of the block stay, as bits of `stay<c>_<word>`, asked in loops: unrolled, the random numbers would be most of the kernel. */
 export function stayWgsl({ dropout }: AttentionShape, { other, ownEach }: Tile, first: (c: number) => string, step: string): string {
   if (dropout === 0) return "";
@@ -151,9 +154,6 @@ for (var r = ${from}u; r < ${Math.min(other, from + WORD)}u; r += 1u) { ${ownEac
 export function keptFactor({ dropout }: AttentionShape, r: number, c: number): string {
   return dropout === 0 ? "" : `select(0.0, params.keep_scale, (stay${c}_${Math.floor(r / WORD)} & ${2 ** (r % WORD)}u) != 0u) * `;
 }
-
-/** Bits of a word. */
-const WORD = 32;
 
 /** The tile in kernel and candidate names. */
 export function tileName({ own, other }: TileSize): string {

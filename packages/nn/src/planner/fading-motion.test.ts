@@ -77,6 +77,9 @@ describe("fadingMotion", () => {
   it("takes speed and acceleration from the status where the past is not known whole", () => {
     const wobble = [0, 0, 0, 3];
     expect(positions({ speed: 5, acceleration: 1, known: 3, wobble })).toEqual(positions({ speed: 5, acceleration: 1, known: 3 }));
+    const graph = new Graph();
+    graph.output("path", fadingMotion({ status: graph.constant([1, 0, 0, 0, 0, 0, 5, 0, 0, 0], [1, 10]), past: graph.constant([0, 9], [1, 1, 2]), pastMask: graph.constant([1], [1, 1]) }, { steps: 1 }));
+    expect(interpret(graph).outputs.get("path")?.[1]).toBeCloseTo(positions({ speed: 5, acceleration: 1, known: 3 })[0]?.[1] ?? NaN, 6);
     expect(positions({ speed: 5, acceleration: 1, wobble })).not.toEqual(positions({ speed: 5, acceleration: 1 }));
   });
 });

@@ -21,7 +21,7 @@ const OLDER_WEIGHT = 0.5;
 
 /**
  * Displacements of a car that goes on as it drove: its speed and acceleration are a weighted line through the speeds of
- * the past displacements, so that they neither lag nor follow every wobble (where the oldest is not known: those of the status);
+ * the past displacements, so that they neither lag nor follow every wobble (where the oldest is not known, or there is but one: those of the status);
  * then the acceleration fades within a second and the turn rate within two. A car that brakes stops and stays.
  *
  * @returns [B, steps, 2] m, of the origin of the model frame (x right, y forward)
@@ -50,6 +50,8 @@ export function fadingMotion(ego: EgoState, options: FadingMotionOptions): Tenso
 /** Present speed (m/s, negative in reverse) and acceleration (m/s^2), each [B, 1]. @param told [B, 1] m/s, the status's speed */
 function speedOf({ status, past, pastMask }: EgoState, told: Tensor, interval: number): { readonly speed: Tensor; readonly acceleration: Tensor } {
   const [lanes, count] = [past.at(0), past.at(1)];
+  const toldAcceleration = slice(status, 1, 0, 1);
+  if (count < 2) return { speed: told, acceleration: toldAcceleration };
   const [right, forward] = [0, 1].map((axis) => reshape(slice(past, 2, axis, axis + 1), [lanes, count])) as [Tensor, Tensor];
   const speeds = mul(sqrt(add(mul(right, right), mul(forward, forward))), where(greater(0, forward), -1 / interval, 1 / interval));
   const known = greater(slice(pastMask, 1, 0, 1), 0.5);
@@ -57,7 +59,7 @@ function speedOf({ status, past, pastMask }: EgoState, told: Tensor, interval: n
   const line = lineShares(count, interval);
   return {
     speed: where(known, fitted(line.value), told),
-    acceleration: where(known, fitted(line.slope), slice(status, 1, 0, 1)),
+    acceleration: where(known, fitted(line.slope), toldAcceleration),
   };
 }
 
