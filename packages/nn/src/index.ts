@@ -51,6 +51,8 @@ export { memoryQueue } from "./planner/memory-queue.js";
 export type { AlignedMemory, FrameLink, MemoryKeys, MemoryQueue, MemoryQueueConfig } from "./planner/memory-queue.js";
 export { motionModes } from "./planner/motion-modes.js";
 export type { MotionModes, MotionVocabulary } from "./planner/motion-modes.js";
+export { constantVelocityMotion } from "./planner/motion-reference.js";
+export type { MotionReferenceKind } from "./planner/motion-reference.js";
 export { planReference } from "./planner/plan-reference.js";
 export type { PlanReference, PlanReferenceConfig, PlanReferenceKind } from "./planner/plan-reference.js";
 export { planner, plannerMemory } from "./planner/planner.js";
@@ -67,7 +69,7 @@ export type { ChosenPlan, ChoosePlanOptions, PlanModes } from "./inference/choos
 export { positionsOf } from "./inference/positions.js";
 export { PUBLISHED_RESCORING, rescore } from "./inference/rescore.js";
 export type { RescoreOptions } from "./inference/rescore.js";
-export type { AgentFutures, AgentPath, PredictedAgents } from "./inference/predicted-boxes.js";
+export type { AgentPath, PredictedAgents } from "./inference/predicted-boxes.js";
 export { boxesMeet } from "./inference/boxes-meet.js";
 export type { GroundBox } from "./inference/boxes-meet.js";
 

@@ -1,5 +1,5 @@
 import { PUBLISHED_REWARDS, type RewardName } from "@distilldrive/losses";
-import { type DecoderOperation, type PlannerConfig, type PlanReferenceKind, PUBLISHED_DECODER } from "@distilldrive/nn";
+import { type DecoderOperation, type MotionReferenceKind, type PlannerConfig, type PlanReferenceKind, PUBLISHED_DECODER } from "@distilldrive/nn";
 
 /** Sizes and options of a teacher. */
 export interface TeacherConfig {
@@ -31,6 +31,8 @@ export interface TeacherConfig {
    * "constantTurnRate", a roll-out of it (our option); "none", as published.
    */
   readonly planReference: PlanReferenceKind;
+  /** What predicted motion of agents is a difference to: "constantVelocity", that of their box (our option, default); "none", as published. */
+  readonly motionReference: MotionReferenceKind;
   /** Status from each mode ("perMode", published stage 0) or from the mean ego instance ("mean"). */
   readonly status: "perMode" | "mean";
   /** s that agents' displacements are divided by to get velocities, default 0.5; published 0.1 (fact T10). */
@@ -43,10 +45,7 @@ export interface TeacherConfig {
   readonly egoVelocity: "zero" | "previousStatus";
   /** Rewards of the reinforcement, in the order of their learned weights; none: no reinforcement. */
   readonly rewards: readonly RewardName[];
-  /**
-   * Collision re-scoring at inference: as the paper means it ("intended", default), by the agents' futures where `agentInput` gives
-   * them to the teacher and by its predictions where not; or by predictions with the published faults (fact T19).
-   */
+  /** Collision re-scoring at inference: as the paper means it ("intended", default), or with the published faults (fact T19). */
   readonly rescoring: "intended" | "published";
   /** m added to the length a line segment is divided by to get its direction, default 0; published 1 (fact T11). */
   readonly directionOffset: number;
@@ -58,6 +57,7 @@ const OPTIONS = {
   agentInput: "future",
   egoInput: "status",
   planReference: "egoMotion",
+  motionReference: "constantVelocity",
   status: "perMode",
   velocityInterval: 0.5,
   directionOffset: 0,
@@ -78,6 +78,7 @@ export const TEACHER_COMPAT = {
     agentInput: "future",
     egoInput: "none",
     planReference: "none",
+    motionReference: "none",
     status: "perMode",
     velocityInterval: 0.1,
     directionOffset: 1,
@@ -125,6 +126,7 @@ export function plannerConfigOf(config: TeacherConfig): PlannerConfig {
     egoVelocity: config.egoVelocity,
     egoInput: config.egoInput,
     planReference: config.planReference,
+    motionReference: config.motionReference,
     egoPastSteps: 4,
   };
 }

@@ -66,7 +66,7 @@ export function trainedTeacher(trained: TeacherConfig, anchors: Anchors, values:
     model: teacher,
     values,
     features: teacherFeatures(config),
-    ...(config.rescoring === "published" ? { rescore: PUBLISHED_RESCORING.teacher } : { toldFutures: config.agentInput === "future" }),
+    ...(config.rescoring === "published" ? { rescore: PUBLISHED_RESCORING.teacher } : {}),
     memory: (lanes) => teacherMemory(config, lanes),
     trace: (graph, lanes, memory) => teacher.forward(teacherInputs(graph, config, lanes), { memory: memory as ReturnType<typeof teacherMemory> }),
   };

@@ -102,6 +102,17 @@ describe("the teacher's plan", () => {
     expect(relativeError(plan(pasts, config).plan, before)).toBeGreaterThan(1e-5);
   });
 
+  it("with motionReference constantVelocity begins with agents that drive on, in every mode", () => {
+    const fields = batch();
+    const beginnings = (motionReference: TeacherConfig["motionReference"]): number[] => {
+      const { motion } = plan(fields, { ...CONFIG, motionReference });
+      const boxes = fields["boxes"] ?? [];
+      return [0, 1, 2].map((agent) => Math.max(...Array.from(motion.subarray(agent * 144, (agent + 1) * 144), (delta, i) => Math.abs(delta - (boxes[agent * 9 + 7 + (i % 2)] ?? 0) / 2))));
+    };
+    for (const farthest of beginnings("constantVelocity")) expect(farthest).toBeLessThan(0.3);
+    for (const farthest of beginnings("none")) expect(farthest).toBeGreaterThan(0.5);
+  });
+
   it("with egoInput and planReference none does not see the ego state, as published", () => {
     const config: TeacherConfig = { ...CONFIG, egoInput: "none", planReference: "none" };
     const fields = batch();

@@ -17,8 +17,6 @@ export interface TrainedPlanner {
   readonly trace: (graph: Graph, lanes: number, memory: unknown) => Pick<PlannerOutput, "motion" | "agentPadding"> & { readonly plan: Pick<PlannerOutput["plan"], "logits" | "deltas"> };
   /** How modes that meet the predicted agents are pushed down, default as intended. */
   readonly rescore?: RescoreOptions;
-  /** Whether its inputs tell what agents will do: modes are then held against that, and against predictions where nothing is told. */
-  readonly toldFutures?: boolean;
   /** Inputs a stream batch cannot hold, such as camera images. */
   readonly more?: MoreInputs;
 }
@@ -82,18 +80,20 @@ export async function evaluatePlanner(device: Device, planner: TrainedPlanner, s
     for (let batch = stream.next(); batch !== null; batch = stream.next()) {
       program.run({ ...batchInputs(batch), ...(planner.more ? await planner.more(batch) : {}) });
       const results = await program.readAll(names);
+      const { boxes } = batch;
       batch.samples.forEach((sample, lane) => {
         if (sample === null) return;
-        const ofLane = (all: Float32Array): Float32Array => all.slice((lane * all.length) / lanes, ((lane + 1) * all.length) / lanes);
-        const part = (name: string): Float32Array => ofLane(results.get(name) as Float32Array);
+        const part = (name: string): Float32Array => {
+          const all = results.get(name) as Float32Array;
+          return all.slice((lane * all.length) / lanes, ((lane + 1) * all.length) / lanes);
+        };
         const [logits, deltas] = [part("logits"), part("deltas")];
         const agents = rescoring
           ? {
-              boxes: ofLane(batch.boxes),
+              boxes: boxes.subarray((lane * boxes.length) / lanes, ((lane + 1) * boxes.length) / lanes),
               ignore: part("agentPadding"),
               logits: part("motion.logits"),
               deltas: part("motion.deltas"),
-              ...(planner.toldFutures === true ? { told: { displacement: ofLane(batch.futureDisplacement), mask: ofLane(batch.futureMask) } } : {}),
             }
           : undefined;
         const { index, positions } = choosePlan(sample.command, { logits, deltas }, agents ? { agents, ...(planner.rescore ? { rescore: planner.rescore } : {}) } : {});

@@ -19,7 +19,7 @@ describe("preset published", () => {
       channels: 256, heads: 8, agentEncoderLayers: 4, decoderGroups: 2, memoryFrames: 4, maxAgents: 150, maxLines: 50,
       decoder: ["temporal", "agent", "norm", "map", "norm", "ffn", "norm"],
       // The planner sees no ego state, and its regressions are plain displacements (T13).
-      egoInput: "none", planReference: "none", agentInput: "future",
+      egoInput: "none", planReference: "none", motionReference: "none", agentInput: "future",
       // T14, T10, T11, T1, T15, T2, T19, T18
       status: "perMode", velocityInterval: 0.1, directionOffset: 1, mapSlots: "padding", agentMaxGap: 1e9, egoVelocity: "zero", rescoring: "published", rewards: PUBLISHED_REWARDS,
     });

@@ -36,6 +36,7 @@ const teacherModelFields = z.strictObject({
   agentInput: z.enum(["future", "history"]),
   egoInput: z.enum(["none", "status"]),
   planReference: z.enum(["none", "constantTurnRate", "egoMotion"]),
+  motionReference: z.enum(["none", "constantVelocity"]),
   status: z.enum(["perMode", "mean"]),
   velocityInterval: z.number().positive(),
   directionOffset: z.number().min(0),
@@ -46,8 +47,9 @@ const teacherModelFields = z.strictObject({
   rescoring: z.enum(["intended", "published"]),
 }) satisfies z.ZodType<TeacherConfig>;
 
-/** A whole {@link TeacherConfig}; fields are described there. Runs older than the last five have none of them. */
+/** A whole {@link TeacherConfig}; fields are described there. Runs older than those with a default here have none of them. */
 export const teacherModelSchema = teacherModelFields.extend({
+  motionReference: teacherModelFields.shape.motionReference.default("none"),
   mapSlots: teacherModelFields.shape.mapSlots.default("lines"),
   agentMaxGap: teacherModelFields.shape.agentMaxGap.default(2),
   egoVelocity: teacherModelFields.shape.egoVelocity.default("zero"),

@@ -12,20 +12,10 @@ export interface PredictedAgents {
   readonly logits: ArrayLike<number>;
   /** [N, motionModes, motionSteps, 2] m, displacements per 0.5 s */
   readonly deltas: ArrayLike<number>;
-  /** What a planner is told of the agents' futures, if it is: these steps are not left to its predictions. */
-  readonly told?: AgentFutures;
-}
-
-/** What agents will do. */
-export interface AgentFutures {
-  /** [N, steps, 2] m, displacements per 0.5 s, model frame; at least as many steps as the plan has */
-  readonly displacement: ArrayLike<number>;
-  /** [N, steps] 1 where it is known */
-  readonly mask: ArrayLike<number>;
 }
 
 /**
- * Where an agent is expected. "mostLikely": along its most likely mode, but for the steps that the planner is told. "modeAsStep", the published teacher's fault: the
+ * Where an agent is expected. "mostLikely": along its most likely mode. "modeAsStep", the published teacher's fault: the
  * most likely mode's index is read as a number of steps along the first mode; the agent stands there, with its present
  * heading, for the whole plan.
  */
@@ -50,7 +40,7 @@ export function predictedBoxes(agents: PredictedAgents, steps: number, { standin
       const at = likely === 0 ? { x, y } : { x: along[likely * 2 - 2] ?? x, y: along[likely * 2 - 1] ?? y };
       return Array.from({ length: steps }, () => ({ ...at, length, width, yaw: present }));
     }
-    const positions = agents.told === undefined ? from(likely) : withTold(agents, agents.told, agent, (agent * modes + likely) * stride, steps);
+    const positions = from(likely);
     return Array.from(headings(positions, [x, y], present, standing), (yaw, step) => ({
       x: positions[step * 2] ?? 0,
       y: positions[step * 2 + 1] ?? 0,
@@ -59,21 +49,6 @@ export function predictedBoxes(agents: PredictedAgents, steps: number, { standin
       yaw,
     }));
   });
-}
-
-/** [steps, 2] m, positions along the displacements that are told, and the predicted ones from `first` on where none is. */
-function withTold({ boxes, deltas }: PredictedAgents, { displacement, mask }: AgentFutures, agent: number, first: number, steps: number): Float64Array {
-  const toldSteps = mask.length / (boxes.length / 9);
-  const positions = new Float64Array(2 * steps);
-  for (let c = 0; c < 2; c++) {
-    let at = boxes[agent * 9 + c] ?? 0;
-    for (let step = 0; step < steps; step++) {
-      const slot = agent * toldSteps + step;
-      at += (mask[slot] === 1 ? displacement[2 * slot + c] : deltas[first + 2 * step + c]) ?? 0;
-      positions[2 * step + c] = at;
-    }
-  }
-  return positions;
 }
 
 function mostLikely(logits: ArrayLike<number>, first: number, modes: number): number {

@@ -64,13 +64,6 @@ describe("predictedBoxes", () => {
     expect(centres(boxes)).toEqual([[3, 10, 0], [4, 10, 0], [5, 10, 0]]);
   });
 
-  it("goes by what is told of the future, step by step", () => {
-    const told = { displacement: [0, -2, 0, -2, 9, 9, 9, 9], mask: [1, 1, 0, 0] };
-    const boxes = predictedBoxes({ ...agent([1, 0]), told }, 3, { standing: 0.5, path: "mostLikely" });
-    expect(centres(boxes).map(([x, y]) => [x, y])).toEqual([[2, 8], [2, 6], [3, 6]]);
-    expect(boxes[0]?.[0]?.yaw).toBe(-Math.PI / 2);
-  });
-
   it("as published stands where the first mode is after as many steps as the most likely mode's index", () => {
     const at = (logits: readonly [number, number]): (readonly number[])[] => centres(predictedBoxes(agent(logits), 2, { standing: 0.5, path: "modeAsStep" }));
     expect(at([1, 0])).toEqual([[2, 10, Math.PI / 2], [2, 10, Math.PI / 2]]);

@@ -12,6 +12,8 @@ export interface HeadsConfig {
   readonly motionSteps: number;
   /** First values of the last layer of the planning regression; default PyTorch's. */
   readonly planRegressionInit?: LinearInit;
+  /** Likewise of the motion regression. */
+  readonly motionRegressionInit?: LinearInit;
 }
 
 /** Prediction branches; named as the published refinement layer. */
@@ -30,7 +32,7 @@ export type PlanHeads = Omit<Heads, "motion_cls_branch" | "motion_reg_branch">;
 const RARE: LinearInit = { bias: { kind: "constant", value: -Math.log(99) } };
 
 /** Planning classification, regression and status branches (fact T9). */
-export function planHeads({ channels, planSteps, planRegressionInit = {} }: Omit<HeadsConfig, "motionSteps">): PlanHeads {
+export function planHeads({ channels, planSteps, planRegressionInit = {} }: Omit<HeadsConfig, "motionSteps" | "motionRegressionInit">): PlanHeads {
   return {
     plan_cls_branch: classificationBranch(channels, RARE),
     plan_reg_branch: regressionBranch(channels, planSteps * 2, planRegressionInit),
@@ -42,7 +44,7 @@ export function planHeads({ channels, planSteps, planRegressionInit = {} }: Omit
 export function heads(config: HeadsConfig): Heads {
   return {
     motion_cls_branch: classificationBranch(config.channels, RARE),
-    motion_reg_branch: regressionBranch(config.channels, config.motionSteps * 2),
+    motion_reg_branch: regressionBranch(config.channels, config.motionSteps * 2, config.motionRegressionInit),
     ...planHeads(config),
   };
 }
@@ -60,12 +62,14 @@ export interface MotionPrediction {
  *
  * @param instances [B, N, D] agents after the decoder, position added
  * @param modePosition [B, N, modes, D]
+ * @param reference [B, N, 1, steps, 2] m, displacements that those of all modes are a difference to; null: they stand for themselves
  */
-export function predictMotion(of: Heads, instances: Tensor, modePosition: Tensor, steps: number): MotionPrediction {
+export function predictMotion(of: Heads, instances: Tensor, modePosition: Tensor, steps: number, reference: Tensor | null): MotionPrediction {
   const [lanes, agents, modes, channels] = [modePosition.at(0), modePosition.at(1), modePosition.at(2), modePosition.at(3)];
   const query = add(modePosition, reshape(instances, [lanes, agents, 1, channels]));
+  const deltas = reshape(of.motion_reg_branch(query), [lanes, agents, modes, steps, 2]);
   return {
     logits: reshape(of.motion_cls_branch(query), [lanes, agents, modes]),
-    deltas: reshape(of.motion_reg_branch(query), [lanes, agents, modes, steps, 2]),
+    deltas: reference ? add(deltas, reference) : deltas,
   };
 }

@@ -18,11 +18,12 @@ import { egoMotionEncoder, type PlanVocabulary } from "../encoders/ego-motion-en
 import { egoStatusEncoder, type EgoStatusEncoder } from "../encoders/ego-status-encoder.js";
 import { decoupledKeys } from "../layers/attention.js";
 import type { ForwardContext } from "../layers/block.js";
-import { projection, type Projection } from "../layers/linear.js";
+import { type LinearInit, projection, type Projection } from "../layers/linear.js";
 import type { Sequential } from "../layers/sequential.js";
 import { type DecoderLayer, decoderLayers, type DecoderOperation } from "./decoder.js";
 import { heads, type Heads, planHeads, type PlanHeads, predictMotion } from "./heads.js";
 import { type AlignedMemory, memoryQueue } from "./memory-queue.js";
+import { constantVelocityMotion, type MotionReferenceKind } from "./motion-reference.js";
 import { type MotionModes, motionModes, type MotionVocabulary } from "./motion-modes.js";
 import { planReference, type PlanReference, type PlanReferenceKind } from "./plan-reference.js";
 import type { PlannerMemory, PlannerOutput, PlannerScene, PlannerSteps, PlanPrediction } from "./types.js";
@@ -48,6 +49,8 @@ export interface PlannerConfig {
   readonly egoInput: "none" | "status";
   /** What regression is the difference to (our option), see `planReference`; published "none". */
   readonly planReference: PlanReferenceKind;
+  /** What the agents' regression is the difference to (our option), see `constantVelocityMotion`; default "none" (published). */
+  readonly motionReference?: MotionReferenceKind;
   /**
    * The forward velocity in the ego instances' anchor: 0 (default; the published teacher as it was trained) or that of the status
    * predicted for the previous frame (published stage 2, fact T2).
@@ -107,6 +110,8 @@ export function plannerMemory(
 
 /** The ego vehicle's own anchor (fact T15): half a metre ahead of the lidar, on the ground; sizes as logarithms. */
 const EGO_ANCHOR: readonly number[] = [0, 0.5, -1.06, Math.log(4.08), Math.log(1.73), Math.log(1.56), 0, 1, 0, 0];
+/** First values of a last layer whose results are differences to a reference: they start close to it. */
+const NEAR_ZERO: LinearInit = { weight: { kind: "normal", standardDeviation: 0.01 }, bias: { kind: "constant", value: 0 } };
 /** Index of the speed (m/s, forward) among the ten status numbers. */
 const STATUS_SPEED = 6;
 
@@ -130,15 +135,9 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
   const shared = { fc_before: projection(channels, 2 * channels), fc_after: projection(2 * channels, channels) };
   const ego_status_encoder = config.egoInput === "status" ? egoStatusEncoder(channels, config.egoPastSteps) : null;
   const plan_reference = planReference({ kind: config.planReference, commands: plan.commands, steps: plan.steps, pastSteps: config.egoPastSteps });
-  const headSizes = {
-    channels,
-    planSteps: plan.steps,
-    // A residual plan starts close to its reference.
-    ...(config.planReference === "none"
-      ? {}
-      : { planRegressionInit: { weight: { kind: "normal", standardDeviation: 0.01 }, bias: { kind: "constant", value: 0 } } as const }),
-  };
-  const motionHeads = config.motion ? heads({ ...headSizes, motionSteps: config.motion.steps }) : null;
+  const { motionReference = "none" } = config;
+  const headSizes = { channels, planSteps: plan.steps, ...(config.planReference === "none" ? {} : { planRegressionInit: NEAR_ZERO }) };
+  const motionHeads = config.motion ? heads({ ...headSizes, motionSteps: config.motion.steps, ...(motionReference === "none" ? {} : { motionRegressionInit: NEAR_ZERO }) }) : null;
   const branches: Heads | PlanHeads = motionHeads ?? planHeads(headSizes);
 
   const egoInstances = (graph: Graph, scene: PlannerScene, lanes: number): { feature: Tensor; modePosition: Tensor } => {
@@ -246,7 +245,13 @@ export function planner(config: PlannerConfig, anchors: PlannerAnchors): Planner
       const motionModePosition = motion && agents.kinds ? motion.modePositions(agents.kinds.label, agents.anchor) : null;
       const predicted =
         motionHeads && config.motion && motionModePosition
-          ? predictMotion(motionHeads, slice(located, 1, 0, count), motionModePosition, config.motion.steps)
+          ? predictMotion(
+              motionHeads,
+              slice(located, 1, 0, count),
+              motionModePosition,
+              config.motion.steps,
+              motionReference === "none" ? null : constantVelocityMotion(agents.anchor, config.motion.steps),
+            )
           : null;
       const steps = { operations, position, ...past, planModePosition: modePosition, motionModePosition };
       return { plan: plans, motion: predicted, agentPadding: agents.padding, decoded, steps };

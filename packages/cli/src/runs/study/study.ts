@@ -121,7 +121,9 @@ async function finishedRun(study: Study, job: Job): Promise<RunScores | null> {
   const { row, split, seed, folder, settings, judged } = job;
   const run = await findRun(folder);
   if (run === null) return null;
-  const changed = differences(run.settings, resolveSettings("teacher", settings, { seed }, study.where).settings);
+  // The whole model, not the fields the plan names: defaults may have changed since.
+  const planned = resolveSettings("teacher", settings, { seed }, study.where);
+  const changed = differences({ ...run.settings, model: run.model }, { ...planned.settings, model: planned.model });
   if (changed.length > 0) throw new RunError(`study: ${folder} was begun with other settings than ${study.where} has now: ${changed.join("; ")}. Delete that folder to run it again, or choose another --out.`);
   const statistics = await finishedStatistics(folder, run);
   if (statistics === null) return null;
