@@ -93,6 +93,7 @@ describe.skipIf(device === undefined)("[gpu] attention", () => {
       { name: "held1x24", dim: 32 },
       { name: "held1x24", dim: 8 },
       { name: "held1x42", dim: 32, dropout: 0.25, opId: 4 },
+      { name: "held1x40", dim: 32, dropout: 0.25, opId: 4 },
       { name: "held1x8", dim: 40, valueDim: 12, mask: true },
       { name: "held1x8", dim: 16, valueDim: 36, additive: "shared", dropout: 0.25, opId: 9 },
       { name: "held1x8", dim: 4, mask: true, additive: "head", dropout: 0.5, opId: 3 },

@@ -1,6 +1,6 @@
 import { sequenceOf, type Candidate, type Kernel, type KernelSequence, type KernelTarget } from "../kernel.js";
 import { sizeBucket } from "../tuning.js";
-import { heldFor, heldName, heldSizes } from "./held.js";
+import { type HeldBlock, heldFor, heldName, heldSizes } from "./held.js";
 import { heldBackward } from "./held-backward.js";
 import { heldForward } from "./held-forward.js";
 import { rowStatistics } from "./row-statistics.js";
@@ -67,7 +67,7 @@ const manyHeads = 4;
  * The block of held rows that the rules take, or undefined where tiles do better: the form takes a while to compile, an additive mask
  * (loaded pair by pair, unrolled) longer still, and few rows leave most of a block or most lanes idle.
  */
-function heldRule(shape: AttentionShape, held: number, inLanes: number, sizes: readonly TileSize[]): string | undefined {
+function heldRule(shape: AttentionShape, held: number, inLanes: number, sizes: readonly HeldBlock[]): string | undefined {
   const fits = shape.additive === "none" && operations(shape) >= smallAttention && Math.min(held, inLanes) > 8;
   const size = fits ? heldFor(held, sizes) : undefined;
   return size && heldName(size);

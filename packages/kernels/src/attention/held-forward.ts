@@ -45,9 +45,9 @@ ${groupEach((g) => `
   let row${g} = (b * params.queries + min(i_${g}, params.queries - 1u)) * params.heads + h;
   let q_at${g} = row${g} * score_width;
   let o_at${g} = row${g} * value_width;`)}
-${held.hold("q", "score")} ${held.hold("sum", "value")}
+${held.hold({ spread: "q" }, "score")} ${held.hold({ spread: "sum" }, "value")}
 ${otherEach((r) => `var highest${r} = ${lowestScore}; var total${r} = 0.0;`)}
-${held.take("q", "q", "q_at", "score", "factor")}
+${held.take({ spread: "q" }, "q", "q_at", "score", "factor")}
   let key_end = max(params.keys, 1u);
   for (var first = 0u; first < key_end; first += ${L * C}u) {
 ${ownEach((c) => `

@@ -140,7 +140,7 @@ export function keyPenalty({ mask }: AttentionShape, name: string, key: string, 
 const WORD = 32;
 
 /** Which weights of the block stay, as bits of `stay<c>_<word>`, asked in loops: unrolled, the random numbers would be most of the kernel. */
-export function stayWgsl({ dropout }: AttentionShape, { other, ownEach }: Tile, first: (c: number) => string, step: string): string {
+export function stayWgsl({ dropout }: AttentionShape, { other, ownEach }: Pick<Tile, "other" | "ownEach">, first: (c: number) => string, step: string): string {
   if (dropout === 0) return "";
   const words = Array.from({ length: Math.ceil(other / WORD) }, (_, word) => {
     const from = word * WORD;
