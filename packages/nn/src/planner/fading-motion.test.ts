@@ -82,4 +82,24 @@ describe("fadingMotion", () => {
     expect(interpret(graph).outputs.get("path")?.[1]).toBeCloseTo(positions({ speed: 5, acceleration: 1, known: 3 })[0]?.[1] ?? NaN, 6);
     expect(positions({ speed: 5, acceleration: 1, wobble })).not.toEqual(positions({ speed: 5, acceleration: 1 }));
   });
+
+  it("a car that turned round within two seconds did not drive backwards before", () => {
+    const [speed, turnRate] = [5, 1.2];
+    const dt = 1e-3;
+    const past = Array.from({ length: 4 }, (_, k) => {
+      let [x, y] = [0, 0];
+      for (let t = -2 + 0.5 * k + dt / 2; t < -1.5 + 0.5 * k; t += dt) [x, y] = [x - speed * Math.sin(turnRate * t) * dt, y + speed * Math.cos(turnRate * t) * dt];
+      return [x, y];
+    });
+    expect(past[0]?.[1]).toBeLessThan(0);
+    const path = (displacements: number[], known: number): number[] => {
+      const graph = new Graph();
+      const ego = { status: graph.constant([0, 0, 0, 0, 0, turnRate, speed, 0, 0, 0], [1, 10]), past: graph.constant(displacements, [1, 4, 2]), pastMask: graph.constant([known, 1, 1, 1], [1, 4]) };
+      graph.output("path", fadingMotion(ego, { steps: STEPS }));
+      return [...(interpret(graph).outputs.get("path") ?? [])];
+    };
+    // With the past unknown the status tells the speed; chords are 1.5 % shorter than arcs.
+    const expected = path(past.flat(), 0);
+    path(past.flat(), 1).forEach((value, i) => { expect(Math.abs(value - (expected[i] ?? NaN))).toBeLessThan(0.05); });
+  });
 });

@@ -33,7 +33,7 @@ export function fadingMotion(ego: EgoState, options: FadingMotionOptions): Tenso
   const row = (values: (time: number) => number, offset: number): Tensor => graph.constant(Float32Array.from({ length: steps }, (_, k) => values((k + offset) * interval)), [1, steps]);
   const present = planarMotionOf(ego.status);
   const turnRate = expandDims(present.turnRate, 1);
-  const { speed, acceleration } = speedOf(ego, expandDims(present.speed, 1), interval);
+  const { speed, acceleration } = speedOf(ego, expandDims(present.speed, 1), turnRate, interval);
 
   const gained = (time: number): number => ACCELERATION_FADES * (time - ACCELERATION_FADES * (1 - Math.exp(-time / ACCELERATION_FADES)));
   const along = (offset: number): Tensor => add(mul(speed, row((time) => time, offset)), mul(acceleration, row(gained, offset)));
@@ -47,13 +47,20 @@ export function fadingMotion(ego: EgoState, options: FadingMotionOptions): Tenso
   return concat([reshape(right, [lanes, steps, 1]), reshape(forward, [lanes, steps, 1])], -1);
 }
 
-/** Present speed (m/s, negative in reverse) and acceleration (m/s^2), each [B, 1]. @param told [B, 1] m/s, the status's speed */
-function speedOf({ status, past, pastMask }: EgoState, told: Tensor, interval: number): { readonly speed: Tensor; readonly acceleration: Tensor } {
+/**
+ * Present speed (m/s, negative in reverse) and acceleration (m/s^2), each [B, 1].
+ * @param told [B, 1] m/s, the status's speed
+ * @param turnRate [B, 1] rad/s
+ */
+function speedOf({ status, past, pastMask }: EgoState, told: Tensor, turnRate: Tensor, interval: number): { readonly speed: Tensor; readonly acceleration: Tensor } {
   const [lanes, count] = [past.at(0), past.at(1)];
   const toldAcceleration = slice(status, 1, 0, 1);
   if (count < 2) return { speed: told, acceleration: toldAcceleration };
   const [right, forward] = [0, 1].map((axis) => reshape(slice(past, 2, axis, axis + 1), [lanes, count])) as [Tensor, Tensor];
-  const speeds = mul(sqrt(add(mul(right, right), mul(forward, forward))), where(greater(0, forward), -1 / interval, 1 / interval));
+  // Whether it drove backwards shows against where it was heading then.
+  const heading = mul(turnRate, status.graph.constant(timesOf(count, interval), [1, count]));
+  const ahead = sub(mul(forward, cos(heading)), mul(right, sin(heading)));
+  const speeds = mul(sqrt(add(mul(right, right), mul(forward, forward))), where(greater(0, ahead), -1 / interval, 1 / interval));
   const known = greater(slice(pastMask, 1, 0, 1), 0.5);
   const fitted = (shares: readonly number[]): Tensor => sum(mul(speeds, status.graph.constant(shares, [1, count])), { axes: [1], keepDims: true });
   const line = lineShares(count, interval);
@@ -63,9 +70,14 @@ function speedOf({ status, past, pastMask }: EgoState, told: Tensor, interval: n
   };
 }
 
+/** s, when each of `count` past displacements was half done; the present is 0. */
+function timesOf(count: number, interval: number): number[] {
+  return Array.from({ length: count }, (_, k) => (k + 0.5 - count) * interval);
+}
+
 /** What each of `count` past speeds adds to value and slope, at the present, of the weighted least-squares line through them. */
 function lineShares(count: number, interval: number): { readonly value: number[]; readonly slope: number[] } {
-  const points = Array.from({ length: count }, (_, k) => ({ weight: OLDER_WEIGHT ** (count - 1 - k), time: (k + 0.5 - count) * interval }));
+  const points = timesOf(count, interval).map((time, k) => ({ weight: OLDER_WEIGHT ** (count - 1 - k), time }));
   const total = (term: (point: { readonly weight: number; readonly time: number }) => number): number => points.reduce((all, point) => all + term(point), 0);
   const [w, wt, wtt] = [total(({ weight }) => weight), total(({ weight, time }) => weight * time), total(({ weight, time }) => weight * time * time)];
   const determinant = w * wtt - wt * wt;
