@@ -1,11 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { ContenderError, interleave, maxRelativeError, timingOf } from "./measure.js";
+import { ContenderError, interleave, maxRelativeError, ratioOf, timingOf } from "./measure.js";
 import type { Prepared } from "./libraries/library.js";
 
 describe("timingOf", () => {
   it("gives median and deciles, between samples where they fall between", () => {
     expect(timingOf([4, 1, 3, 2])).toEqual({ medianMs: 2.5, p10Ms: 1.3, p90Ms: expect.closeTo(3.7, 12) as number });
     expect(timingOf([7])).toEqual({ medianMs: 7, p10Ms: 7, p90Ms: 7 });
+  });
+});
+
+describe("ratioOf", () => {
+  it("is not moved by spells that slow whole rounds, nor by a few samples", () => {
+    const speed = [1, 1, 1, 3, 3, 3, 3];
+    const before = speed.map((slowdown) => 10 * slowdown);
+    const after = speed.map((slowdown, round) => 20 * slowdown * (round === 2 ? 5 : 1));
+    expect(ratioOf(after, before)).toBe(2);
+    expect(ratioOf([6, 6, 6], [1, 2, 3])).toBe(3);
   });
 });
 

@@ -75,6 +75,14 @@ export function timingOf(samples: readonly number[]): Timing {
   return { medianMs: at(0.5), p10Ms: at(0.1), p90Ms: at(0.9) };
 }
 
+/**
+ * Median over the rounds of {@link interleave} of one contender's sample over another's. The two of a round follow each other closely: a spell
+ * of the machine slows both, where it may slow but one of two medians.
+ */
+export function ratioOf(samples: readonly number[], before: readonly number[]): number {
+  return timingOf(samples.map((sample, round) => sample / (before[round] ?? Number.NaN))).medianMs;
+}
+
 /** A row whose largest error is above this is wrong: two orders above what f32 sums of these lengths lose. */
 export const wrongAbove = 1e-3;
 

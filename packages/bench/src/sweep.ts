@@ -1,6 +1,6 @@
 import type { Library } from "./libraries/library.js";
 import { distilldriveBlock } from "./libraries/distilldrive-block.js";
-import { interleave, type MeasureOptions, timingOf } from "./measure.js";
+import { interleave, type MeasureOptions, ratioOf, timingOf } from "./measure.js";
 import { measurableBlock, standardBlock } from "./measurable.js";
 import { openModel } from "./models/measurable-model.js";
 import type { BlockProblem } from "./problems/block.js";
@@ -17,7 +17,7 @@ export interface SweepPoint {
   readonly stepMs: number;
   /** Floating point operations of the step's plan. */
   readonly flops: number;
-  /** Time and work over those of the point before; 1 at the first. */
+  /** Time and work over those of the point before; 1 at the first. Of time the median over rounds in which both were measured. */
   readonly timeRatio: number;
   readonly workRatio: number;
 }
@@ -39,6 +39,9 @@ export const standardSweep: SweepSizes = {
   teacherBatches: [4, 8, 16, 32],
   teacherAgents: [8, 16, 32, 64],
 };
+
+/** Samples of a sweep for one of a row of the table: a limit on growth is closer to what is measured than that on a speed-up. */
+const SAMPLES = 2;
 
 /** Measures how the step time of block and tiny teacher grows; the sizes of one sweep are timed turn by turn. */
 export async function measureSweep(library: Library, sizes: SweepSizes, options: MeasureOptions, tell: (line: string) => void): Promise<SweepPoint[]> {
@@ -63,12 +66,12 @@ export async function measureSweep(library: Library, sizes: SweepSizes, options:
     const steps: (BlockProgram | ModelStep)[] = [];
     try {
       for (const value of values) steps.push(await open(value));
-      const samples = await interleave(steps, options);
+      const samples = await interleave(steps, { ...options, runs: SAMPLES * options.runs });
       values.forEach((value, index) => {
-        const stepMs = timingOf(samples[index] ?? []).medianMs;
+        const own = samples[index] ?? [];
         const flops = steps[index]?.program.plan.flops ?? 0;
         const before = index === 0 ? undefined : points.at(-1);
-        points.push({ model, axis, value, stepMs, flops, timeRatio: before ? stepMs / before.stepMs : 1, workRatio: before ? flops / before.flops : 1 });
+        points.push({ model, axis, value, stepMs: timingOf(own).medianMs, flops, timeRatio: before ? ratioOf(own, samples[index - 1] ?? []) : 1, workRatio: before ? flops / before.flops : 1 });
       });
     } finally {
       for (const step of steps) step.dispose();
